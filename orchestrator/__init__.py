@@ -1,0 +1,1 @@
+"""Brinepool: short-lived, wired development environments from chat, on Salt."""

@@ -1,0 +1,1 @@
+"""What can be asked for: one small module per noun. Every front door calls these and nothing deeper."""

@@ -1,0 +1,1 @@
+"""Loads and watches what ops curate: YAML with lines and columns."""

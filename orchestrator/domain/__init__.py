@@ -1,0 +1,1 @@
+"""Plain data and pure decisions. Knows nothing of Salt, databases, HTTP or the clock."""

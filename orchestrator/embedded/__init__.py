@@ -1,0 +1,1 @@
+"""The embedded stack: renders the Salt configuration and supervises real Salt processes."""

@@ -1,0 +1,1 @@
+"""The durable operations, step by step, and their live progress."""

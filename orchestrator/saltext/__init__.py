@@ -1,0 +1,1 @@
+"""Code that runs inside Salt: found by masters and minions through the entry point salt.loader."""

@@ -1,0 +1,85 @@
+"""Settings: typed, validated once, from environment variables (`BRINE_…`) and one file, `<home>/settings.toml`.
+
+Environment variables win over the file. `load()` is called by the front doors; nothing reads settings at import.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from .domain.errors import BadInput
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. Paths are absolute after loading. docs/settings.md is generated from this."""
+
+    model_config = SettingsConfigDict(env_prefix="BRINE_", extra="forbid", frozen=True)
+
+    home: Path = Field(Path("var"), description="State and secrets of this installation.")
+    site: Path = Field(CHECKOUT, description="What ops curate: templates/, envfiles/, salt/.")
+    address: str | None = Field(
+        None, description="Where Brinepool itself listens. Default: the first address of the home's own loopback /16."
+    )
+    port: int = Field(8420, ge=1, le=65535, description="Brinepool's HTTP port.")
+    salt_api_port: int = Field(8421, ge=1, le=65535, description="The embedded salt-api's port.")
+    salt_publish_port: int = Field(4505, ge=1, le=65535, description="The embedded salt-master's publish port.")
+    salt_return_port: int = Field(4506, ge=1, le=65535, description="The embedded salt-master's return port.")
+    url: str | None = Field(None, description="The Brinepool server the command line talks to. Default: this home's.")
+    token: str | None = Field(None, description="The token the command line uses. Default: this home's admin token.")
+    database_url: str | None = Field(None, description="An SQLAlchemy URL. Default: brinepool.sqlite in the home.")
+    salt_api_url: str | None = Field(None, description="The salt-api to use. Default: the embedded one.")
+    salt_api_user: str = Field("brinepool", description="The account at salt-api.")
+    salt_api_eauth: str = Field("sharedsecret", description="How salt-api checks the account.")
+    salt_api_password_file: Path | None = Field(None, description="Default: secrets/salt-api in the home.")
+    early_branch_check: bool = Field(True, description="Look for a branch at the remote before anything is built.")
+    threads: int = Field(16, ge=2, le=256, description="Threads of the HTTP server.")
+
+    @field_validator("home", "site", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return Path(os.path.abspath(value.expanduser()))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the home's file."""
+        home = Path(os.environ.get("BRINE_HOME", "var")).expanduser()
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, home / "settings.toml")
+
+    @property
+    def password_file(self) -> Path:
+        """Where the password of our salt-api account is."""
+        return self.salt_api_password_file or self.home / "secrets" / "salt-api"
+
+    @property
+    def admin_token_file(self) -> Path:
+        """Where the admin token that `brine up` makes is."""
+        return self.home / "secrets" / "admin-token"
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{self.home / 'brinepool.sqlite'}"
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings in force. Raises BadInput that names the setting and what is wrong with it."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = "_".join(str(part) for part in first["loc"])
+        raise BadInput("setting-invalid", f"The setting BRINE_{name.upper()} is wrong: {first['msg']}.") from error
+    except ValueError as error:  # a settings.toml that is no TOML
+        raise BadInput("setting-invalid", f"The file settings.toml in the home cannot be read: {error}.") from error
