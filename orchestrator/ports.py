@@ -114,7 +114,7 @@ class Salt(Protocol):
         """Return when salt-api answers and accepts our account; raise Unavailable otherwise."""
 
 
-class SaltRefused(Exception):  # noqa: N818  (it reads as a sentence where it is caught)
+class SaltRefused(Exception):
     """Our runner answered with an error, as data: `code`, `message` (one sentence), `detail` (Salt's own words)."""
 
     def __init__(self, code: str, message: str, detail: str = "") -> None:

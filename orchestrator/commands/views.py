@@ -1,0 +1,219 @@
+"""What commands take and give: plain data that every front door can render, and that documents the HTTP API."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from orchestrator.domain import environment as domain
+from orchestrator.domain.failures import Failure
+from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class _Request(BaseModel):
+    """Requests are closed: a misspelt field is an error, never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CreateEnvironment(_Request):
+    """Create an environment from a template.
+
+    `branch` goes on every role whose repository has it, the others get their default; `branches` names a role's (or
+    app's) branch and wins over `branch`. `counts`: servers per role. `ttl`: how long it lives, such as `2d`.
+    `roles`: only these roles (a single server is an environment with one role). `use`: the environment whose servers
+    stand in for the roles that are needed and not made here.
+    """
+
+    template: Text
+    name: Text | None = None
+    branch: Text | None = None
+    branches: dict[Text, Text] = {}
+    counts: dict[Text, int] = {}
+    ttl: Text | None = None
+    roles: tuple[Text, ...] | None = None
+    use: Text | None = None
+
+
+class CreateServer(_Request):
+    """Create one server, fully configured: an environment with one role and one server."""
+
+    template: Text
+    role: Text
+    name: Text | None = None
+    branch: Text | None = None
+    ttl: Text | None = None
+    use: Text | None = None
+
+
+class Deploy(_Request):
+    """Deploy `what` to an environment or to a server: a branch, or `app/branch` (or `role/branch`)."""
+
+    what: Text
+
+
+class Extend(_Request):
+    """Let an environment live longer by a duration such as `1d`; left out: the template's step."""
+
+    by: Text | None = None
+
+
+class Terminate(_Request):
+    """Terminate. `confirmed`: also when others need it."""
+
+    confirmed: bool = False
+
+
+class FailureView(BaseModel):
+    """A root cause, told once."""
+
+    code: str
+    title: str
+    explanation: str = ""
+    action: str = ""
+    audience: Literal["developer", "ops"] = "developer"
+    servers: list[str] = []
+    evidence: str = ""
+
+    @classmethod
+    def of(cls, failure: Failure | None) -> "FailureView | None":
+        """The view of a failure, or None."""
+        return cls.model_validate(failure.to_data()) if failure else None
+
+
+class ServerView(BaseModel):
+    """A server as people see it. `age_s`: seconds since it was asked for."""
+
+    name: str
+    environment: str
+    template: str
+    role: str
+    app: str
+    branch: str
+    commit: str | None
+    address: str | None
+    url: str | None
+    status: ServerStatus
+    owner: str
+    created_at: datetime
+    ready_at: datetime | None
+    age_s: int
+    failure: FailureView | None
+
+
+class EnvironmentView(BaseModel):
+    """An environment as people see it. `branches`: what each role was asked to run."""
+
+    name: str
+    template: str
+    owner: str
+    status: EnvironmentStatus
+    degraded: str | None
+    uses: str | None
+    branches: dict[str, str]
+    servers_total: int
+    servers_ready: int
+    created_at: datetime
+    expires_at: datetime
+    age_s: int
+    expires_in_s: int
+    operation: str
+    failure: FailureView | None
+    servers: list[ServerView] = Field([], description="Only where one environment is shown.")
+
+
+class OperationView(BaseModel):
+    """A durable piece of work. `elapsed_s`: from the request to its end, or until now."""
+
+    id: str
+    kind: domain.Kind
+    environment: str
+    actor: str
+    door: str
+    state: OperationState
+    requested_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    elapsed_s: float
+    request: dict[str, Any]
+    failure: FailureView | None
+
+
+class Accepted(BaseModel):
+    """What was started. `notes`: sentences the person should read, such as which roles got which branch."""
+
+    operation: OperationView
+    environment: EnvironmentView
+    notes: list[str] = []
+
+
+class ProgressView(BaseModel):
+    """One step of progress. `phase`: requested, booting, configuring, ready, failed, terminating, terminated for a
+    server; the operation's state where `server` is null. `state`: the Salt state that just ended, the `n`th of `of`.
+    `elapsed_s`: seconds since the operation was asked for.
+    """
+
+    seq: int
+    at: datetime
+    server: str | None
+    phase: str
+    state: str | None = None
+    n: int | None = None
+    of: int | None = None
+    elapsed_s: float
+
+
+class EventView(BaseModel):
+    """Something that happened, as it was written down."""
+
+    seq: int
+    at: datetime
+    environment: str
+    server: str | None
+    operation: str | None
+    kind: str
+    actor: str
+    door: str
+    data: dict[str, Any]
+
+
+class RoleView(BaseModel):
+    """A role of a template."""
+
+    role: str
+    app: str
+    repository: str
+    branch: str
+    profile: str
+    count: dict[str, int]
+    needs: dict[str, str]
+
+
+class TemplateView(BaseModel):
+    """A template as people see it. Durations are written as people write them (`1d`)."""
+
+    name: str
+    description: str
+    ttl: str
+    ttl_max: str
+    rooms: list[str] | None
+    roles: list[RoleView]
+
+
+class TemplateProblemView(BaseModel):
+    """One thing that is wrong in a curated file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    field: str
+    message: str
+
+
+class LogView(BaseModel):
+    """The end of an app's own log, masked on its server."""
+
+    server: str
+    lines: list[str]

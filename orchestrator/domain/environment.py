@@ -1,0 +1,104 @@
+"""What is kept of environments, servers, operations and events: plain frozen data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from .failures import Failure
+from .lifecycle import EnvironmentStatus, OperationState, ServerStatus, Target
+
+
+class Kind(StrEnum):
+    """What an operation does."""
+
+    CREATE = "create"
+    DEPLOY = "deploy"
+    RETRY = "retry"
+    TERMINATE = "terminate"
+    TERMINATE_SERVER = "terminate-server"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who is asking, and through which front door (`cli`, `api`, `chat:slack`, `scheduler`)."""
+
+    person: str
+    door: str
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server. `name` is its minion id; `jid` the last job that was submitted to its minion."""
+
+    name: str
+    environment: str
+    role: str
+    number: int
+    app: str
+    profile: str
+    branch: str
+    status: ServerStatus
+    target: Target
+    created_at: datetime
+    commit: str | None = None
+    address: str | None = None
+    port: int | None = None
+    jid: str | None = None
+    failure: Failure | None = None
+    ready_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment. `id` never repeats, while `name` may be used again after the environment has ended.
+
+    `uses`: the id of the environment whose servers stand in for roles that this one does not have itself.
+    `degraded`: why it is not whole although it is ready, in a sentence.
+    """
+
+    id: str
+    name: str
+    template: str
+    owner: str
+    status: EnvironmentStatus
+    target: Target
+    created_at: datetime
+    expires_at: datetime
+    operation: str
+    uses: str | None = None
+    degraded: str | None = None
+    failure: Failure | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One durable piece of work. `request` is what was asked, as plain data."""
+
+    id: str
+    kind: Kind
+    environment: str
+    actor: Actor
+    state: OperationState
+    requested_at: datetime
+    request: Mapping[str, Any] = field(default_factory=dict)
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened; `kind` is in the past tense (`server.booted`). `seq` ascends over everything."""
+
+    seq: int
+    at: datetime
+    environment: str
+    server: str | None
+    operation: str | None
+    kind: str
+    actor: str
+    door: str
+    data: Mapping[str, Any]
