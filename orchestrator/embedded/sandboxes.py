@@ -1,0 +1,45 @@
+"""The sandboxes of a home, as far as the stack needs them: which there are, which run, switch one on.
+
+How a sandbox is made is the business of the salt-cloud driver (saltext.sandboxes), which leaves two files in each
+sandbox's folder: `meta.json` (`address`, `profile`, ...) and `boot.json` (`start`: a command that switches the sandbox
+on, whatever state it is in; `environment`: the whole environment to run it with).
+"""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import launcher
+from .home import Home
+
+
+@dataclass(frozen=True)
+class SandboxStatus:
+    """A server of the sandbox cloud. `state`: running | stopped."""
+
+    name: str
+    state: str
+    address: str
+    profile: str
+
+
+def all_of(home: Home) -> tuple[SandboxStatus, ...]:
+    """Every sandbox of the home. One runs when its supervisor and its minion do."""
+    living = {
+        (process.marks.get("BRINE_SANDBOX"), process.marks["BRINE_PROGRAM"])
+        for process in launcher.find({"BRINE_HOME": str(home.root)})
+    }
+    return tuple(_status(file, living) for file in sorted(home.sandboxes.glob("*/meta.json")))
+
+
+def start(home: Home, name: str) -> None:
+    """Switch a sandbox on. Raises OSError or subprocess.SubprocessError when that fails."""
+    boot = json.loads((home.sandboxes / name / "boot.json").read_text())
+    subprocess.run(boot["start"], env=boot["environment"], check=True, capture_output=True)
+
+
+def _status(file: Path, living: set[tuple[str | None, str]]) -> SandboxStatus:
+    meta, name = json.loads(file.read_text()), file.parent.name
+    running = {(name, "supervisord"), (name, "salt-minion")} <= living
+    return SandboxStatus(name, "running" if running else "stopped", meta["address"], meta["profile"])
