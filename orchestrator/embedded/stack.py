@@ -143,7 +143,7 @@ def _await_answers(home: Home, say: Say) -> None:
     """Wait until everything answers, saying what is waited for whenever that changes."""
     deadline = time.monotonic() + START_SECONDS
     said = None
-    while waiting := [(program, why) for program in programs(home) if (why := probes.problem(home, program))]:
+    while waiting := [(program, why) for program in programs(home) if (why := _why_not(home, program))]:
         names = ", ".join(program.name for program, _ in waiting)
         if names != said:
             say(f"waiting for {names}")
@@ -199,13 +199,18 @@ def _supervisor_status(home: Home, supervised: dict[str, supervision.Supervised]
 def _program_status(home: Home, program: Program, supervised: dict[str, supervision.Supervised]) -> ProgramStatus:
     """Asked for real: whatever supervisord believes, a program that does not answer is not running."""
     pid = _main_process(home, program.name)
-    why = probes.problem(home, program) if pid else "no process"
+    why = _why_not(home, program)
     seen = supervised.get(program.name)
     state = "stopped" if pid is None else "running" if why is None else "silent"
     if state == "silent" and seen and seen.state == "STARTING":
         state = "starting"
     address = ", ".join(map(str, program.ports))
     return ProgramStatus(program.name, state, pid, address, _since(pid), why or "")
+
+
+def _why_not(home: Home, program: Program) -> str | None:
+    """None when the program runs and answers; else what is wrong. Children of a dead one may still answer: they go."""
+    return probes.problem(home, program) if _main_process(home, program.name) else "no process"
 
 
 def _main_process(home: Home, program: str) -> int | None:
