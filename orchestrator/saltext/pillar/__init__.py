@@ -1,0 +1,1 @@
+"""External pillars: they run on the master."""

@@ -1,0 +1,1 @@
+"""Runner modules: they run on the master."""

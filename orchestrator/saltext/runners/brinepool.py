@@ -1,0 +1,213 @@
+"""The runner `brinepool`: all that the orchestrator may do on the master.
+
+Every function takes keyword arguments, may be repeated with the same arguments, and returns data: `{"ok": True, ...}`
+or `{"ok": False, "error": {"code", "message", "detail"}}`; none raises. Creating and destroying one name wait for each
+other. The order of the steps makes a kill between any two of them harmless:
+
+* create notes the record first (our mark, still without an address), then makes the machine, then writes the address;
+  a record without an address or a machine without its key is work to complete.
+* destroy leaves its tombstone first, so that an older create that comes late cannot bring the server back; then the
+  machine goes, then its keys, and last the record: whatever is left is still seen as ours and removed by repeating.
+"""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.saltext.answers import Refused, answer, without_login
+
+if TYPE_CHECKING:  # each call is a process of its own: it imports only what it needs
+    from orchestrator.domain.record import Record
+    from orchestrator.saltext.pool import Pool
+    from orchestrator.saltext.stored import Stored
+
+log = logging.getLogger(__name__)
+
+__virtualname__ = "brinepool"
+
+
+def __virtual__() -> str:
+    return __virtualname__
+
+
+def create(record: dict[str, Any], profile: str) -> dict[str, Any]:
+    """Make the server of a record: machine, key and record. Returns when the machine exists, not when it answers.
+
+    ok: `created` (False: it was there), `server`. Errors: record-invalid, profile-unknown, superseded, create-failed.
+
+    CLI Example: salt-run brinepool.create record='{...}' profile=small
+    """
+    return answer("create-failed", "The server could not be created; ask ops.", lambda: _create(record, profile))
+
+
+def destroy(server: str, operation: str) -> dict[str, Any]:
+    """Remove a server: machine, keys, record. One that is not there is a success.
+
+    ok: `existed`. Errors: destroy-failed; what is left is still listed by `inventory` and goes with the next destroy.
+
+    CLI Example: salt-run brinepool.destroy server=cart-test-api-1 operation=01KB...
+    """
+    return answer(
+        "destroy-failed", f"The server {server} could not be removed; try again.", lambda: _destroy(server, operation)
+    )
+
+
+def put(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write the records of servers that exist; all of them, or none when one is refused (record-invalid).
+
+    CLI Example: salt-run brinepool.put records='[{...}]'
+    """
+    return answer("record-invalid", "The records could not be written; ask ops.", lambda: _put(records))
+
+
+def inventory() -> dict[str, Any]:
+    """All that bears our mark: machines, and keys or records whose machine is gone (state `unknown`).
+
+    CLI Example: salt-run brinepool.inventory
+    """
+    return answer("inventory-failed", "The cloud could not be asked for its servers; try again.", _inventory)
+
+
+def branches(template: str, role: str) -> dict[str, Any]:
+    """The branches at the remote of a role's repository: `repository` (without credentials), `default`, `branches`.
+
+    Errors: template-unknown, role-unknown, repository-unreachable.
+
+    CLI Example: salt-run brinepool.branches template=shop role=api
+    """
+    from orchestrator.saltext.branches import branches as look
+
+    site = Path(__opts__["brinepool"]["site"])
+    return answer(
+        "repository-unreachable", "The branches could not be read; ask ops.", lambda: look(site, template, role)
+    )
+
+
+def _create(data: dict[str, Any], profile: str) -> dict[str, Any]:
+    record, stored, pool = _record(data), _stored(), _pool()
+    provider = pool.provider_of(profile)
+    with stored.lock(record.server):
+        if record.operation <= stored.destroyed_by(record.server):
+            raise Refused("superseded", f"The server {record.server} was terminated by a later operation.")
+        created = _ensure(record, provider, profile, stored, pool)
+        machine = pool.find(record.server, provider)
+        if machine is None or not machine["address"]:
+            raise Refused("create-failed", f"The server {record.server} was made, but has no address; ask ops.")
+        stored.put(record.model_copy(update={"address": machine["address"]}))
+        return {"created": created, "server": _described(record.server, machine, stored)}
+
+
+def _ensure(record: "Record", provider: str, profile: str, stored: "Stored", pool: "Pool") -> bool:
+    """Make sure that the machine is there, is ours and runs. True when it had to be made."""
+    machine, ours = pool.find(record.server, provider), stored.record(record.server)
+    if machine and not ours:
+        raise Refused(
+            "create-failed",
+            f"There is a machine {record.server} that Brinepool did not make; choose another name or remove it.",
+        )
+    if machine and stored.key(record.server) == "accepted":
+        complete = machine["state"] == "running" or (
+            ours and ours.get("address") and pool.start(record.server, provider)
+        )
+        if complete:
+            return False
+    if machine:  # half-made, or without its key: nothing in it can be trusted or used
+        pool.destroy(record.server, provider)
+    stored.forget_minion(record.server)  # nobody who bore this name before may speak for it
+    stored.put(record.model_copy(update={"address": None}))
+    stored.put_machine(record.server, provider, profile)
+    pool.create(record.server, profile)
+    return True
+
+
+def _destroy(server: str, operation: str) -> dict[str, Any]:
+    _check_names(server, operation)
+    stored, pool = _stored(), _pool()
+    with stored.lock(server):
+        record = stored.record(server)
+        if record and record["operation"] > operation:
+            raise Refused("destroy-failed", f"The server {server} belongs to a later operation; nothing was removed.")
+        stored.bury(server, operation)
+        provider = stored.machine(server).get("provider")
+        if provider not in pool.providers() or server not in pool.names(provider):
+            provider = pool.where(server)  # no note of it, or it is elsewhere: ask everywhere before calling it gone
+        existed = bool(provider or record or stored.key(server))
+        if provider:
+            pool.destroy(server, provider)
+        stored.forget_minion(server)
+        stored.forget(server)
+        return {"existed": existed}
+
+
+def _put(records: list[dict[str, Any]]) -> dict[str, Any]:
+    if not isinstance(records, list):
+        raise Refused("record-invalid", "Give a list of records.")
+    stored = _stored()
+    for record in [_record(data) for data in records]:
+        with stored.lock(record.server):
+            # A destroy removes key and record, and so does salt-cloud with the key; asking the cloud is not needed.
+            if not stored.record(record.server) or stored.key(record.server) != "accepted":
+                raise Refused("record-invalid", f"There is no server {record.server} to write the record of.")
+            stored.put(record)
+    return {}
+
+
+def _inventory() -> dict[str, Any]:
+    stored, pool = _stored(), _pool()
+    machines = {name: machine for provider in pool.providers() for name, machine in pool.machines(provider).items()}
+    known = stored.known()
+    stored.drop_old_tombstones()
+    ours = {name for name, machine in machines.items() if name in known or machine["provider"].endswith(":sandbox")}
+    return {"servers": [_described(name, machines.get(name), stored) for name in sorted(known | ours)]}
+
+
+def _described(server: str, machine: dict[str, Any] | None, stored: "Stored") -> dict[str, Any]:
+    """A server as `inventory` and `create` show it."""
+    noted = stored.machine(server)
+    gone = {"address": None, "state": "unknown", "provider": noted.get("provider", ""), "profile": ""}
+    shown = gone | (machine or {})
+    return shown | {
+        "server": server,
+        "profile": shown["profile"] or noted.get("profile", ""),
+        "key": stored.key(server),
+        "record": stored.record(server) is not None,
+    }
+
+
+def _record(data: Any) -> "Record":
+    """The validated record. Raises Refused("record-invalid") that names the field."""
+    from pydantic import ValidationError
+
+    from orchestrator.domain.record import Record
+
+    try:
+        return Record.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "record"
+        message = f"The record is not valid: {field}: {first['msg']}."
+        raise Refused("record-invalid", without_login(message)) from None
+
+
+def _check_names(server: str, operation: str) -> None:
+    """Refuse what cannot be a server's name before it becomes part of a path."""
+    import re
+
+    from orchestrator.domain.names import split_server_id
+
+    if not isinstance(server, str) or len(server) > 80 or split_server_id(server) is None:
+        raise Refused("destroy-failed", f"“{server}” is not the name of a server.")
+    if not re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{26}", str(operation)):
+        raise Refused("destroy-failed", f"“{operation}” is not the id of an operation.")
+
+
+def _stored() -> "Stored":
+    from orchestrator.saltext.stored import Stored
+
+    return Stored(__opts__)
+
+
+def _pool() -> "Pool":
+    from orchestrator.saltext.pool import Pool
+
+    return Pool(__opts__)

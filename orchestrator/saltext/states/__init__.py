@@ -1,0 +1,1 @@
+"""State modules: they run on the minions."""
