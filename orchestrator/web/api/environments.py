@@ -1,0 +1,95 @@
+"""/api/v1/environments"""
+
+from flask import Response
+from pydantic import BaseModel, Field
+
+from orchestrator.commands import environments as commands
+from orchestrator.commands.views import (
+    Accepted,
+    CreateEnvironment,
+    Deploy,
+    EnvironmentView,
+    EventView,
+    Extend,
+    Terminate,
+)
+from orchestrator.web.auth import actor
+
+from .context import Confirmed, Idempotent, Name, accepted, answers, blueprint, found, world
+
+api = blueprint("environments", "Running copies of templates.")
+
+
+class Environments(BaseModel):
+    """Environments, without their servers."""
+
+    environments: list[EnvironmentView]
+
+
+class Events(BaseModel):
+    """What happened, oldest first."""
+
+    events: list[EventView]
+
+
+class ListQuery(BaseModel):
+    """Which environments. `ended`: also those that are gone. `owner`: only this person's."""
+
+    ended: bool = False
+    owner: str | None = None
+
+
+class EventsQuery(BaseModel):
+    """Events after the one with this `seq`, at most `limit`."""
+
+    after: int = Field(0, ge=0)
+    limit: int = Field(200, ge=1, le=1000)
+
+
+@api.get("", responses=answers(200, Environments))
+def list_environments(query: ListQuery) -> Response:
+    """List environments"""
+    return found(Environments(environments=commands.list_all(world(), ended=query.ended, owner=query.owner)))
+
+
+@api.post("", responses=answers(202, Accepted, 404, 409, 503))
+def create_environment(body: CreateEnvironment, header: Idempotent) -> Response:
+    """Create an environment from a template"""
+    return accepted(commands.create(world(), actor(), body, key=header.key))
+
+
+@api.get("/<name>", responses=answers(200, EnvironmentView, 404))
+def show_environment(path: Name) -> Response:
+    """Show an environment with its servers"""
+    return found(commands.show(world(), path.name))
+
+
+@api.delete("/<name>", responses=answers(202, Accepted, 404, 409, 503))
+def terminate_environment(path: Name, query: Confirmed, header: Idempotent) -> Response:
+    """Terminate an environment; 409 when others need it, unless `confirmed=true`"""
+    ask = Terminate(confirmed=query.confirmed)
+    return accepted(commands.terminate(world(), actor(), path.name, ask, key=header.key))
+
+
+@api.post("/<name>/deployments", responses=answers(202, Accepted, 404, 409, 503))
+def deploy_to_environment(path: Name, body: Deploy, header: Idempotent) -> Response:
+    """Deploy a branch, or `app/branch`, to an environment"""
+    return accepted(commands.deploy(world(), actor(), path.name, body, key=header.key))
+
+
+@api.post("/<name>/extensions", responses=answers(200, EnvironmentView, 404, 409))
+def extend_environment(path: Name, body: Extend) -> Response:
+    """Let an environment live longer"""
+    return found(commands.extend(world(), actor(), path.name, body))
+
+
+@api.post("/<name>/retries", responses=answers(202, Accepted, 404, 409, 503))
+def retry_environment(path: Name, header: Idempotent) -> Response:
+    """Try again what failed"""
+    return accepted(commands.retry(world(), actor(), path.name, key=header.key))
+
+
+@api.get("/<name>/events", responses=answers(200, Events, 404))
+def list_events(path: Name, query: EventsQuery) -> Response:
+    """List what happened to an environment"""
+    return found(Events(events=commands.events(world(), path.name, after=query.after, limit=query.limit)))
