@@ -20,8 +20,8 @@ Every path under /api needs a token: “Authorization: Bearer …”. What chang
 follow. Send an `Idempotency-Key` with it, and the same request sent twice is done once."""
 
 
-def create_app(world: World) -> OpenAPI:
-    """The application over this world. Nothing connects or starts here."""
+def create_app(world: World, threads: int = 16) -> OpenAPI:
+    """The application over this world, to be served with that many threads. Nothing connects or starts here."""
     app = OpenAPI(
         "brinepool",
         info=Info(title="Brinepool", version=version("brinepool"), description=DESCRIPTION),
@@ -33,7 +33,7 @@ def create_app(world: World) -> OpenAPI:
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as the models are written
-    context.install(app, world, Streams(stream_limit(world.settings.threads)))
+    context.install(app, world, Streams(stream_limit(threads)))
     problems.install(app)
     metrics.install(app, world)  # first, so that it also measures who is turned away
     auth.install(app, world)

@@ -13,7 +13,7 @@ def install(app: Flask, world: World) -> None:
 
     @pages.get("/healthz")
     def live() -> Response:
-        return jsonify(health.live(world))
+        return jsonify(health.live())
 
     @pages.get("/readyz")
     def ready() -> Response:

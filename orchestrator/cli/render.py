@@ -1,0 +1,155 @@
+"""Tables and lines for people. What comes from outside is shown as text: no markup, no control characters."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.commands.views import EnvironmentView, EventView, FailureView, RoleView, ServerView, TemplateView
+from orchestrator.domain.durations import format_duration
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_STYLES = {"ready": "green", "failed": "red", "terminating": "yellow", "terminated": "dim", "degraded": "yellow"}
+
+
+def plain(text: str) -> str:
+    """`text` without control characters: a log line must not be able to drive the terminal."""
+    return _CONTROL.sub("", text)
+
+
+def status_text(status: str) -> Text:
+    """A status, coloured."""
+    return Text(status, style=_STYLES.get(status, "cyan"))
+
+
+def ago(seconds: float) -> str:
+    """How long, in the two largest units."""
+    return format_duration(timedelta(seconds=seconds))
+
+
+def failure_lines(failure: FailureView) -> list[str]:
+    """What a person reads of a failure: at most three lines."""
+    return [plain(line) for line in (failure.title, failure.explanation, failure.action) if line]
+
+
+def environments(found: Sequence[EnvironmentView]) -> Table:
+    """One line for each environment."""
+    table = _table("NAME", "TEMPLATE", "STATUS", "SERVERS", "BRANCHES", "OWNER", "AGE", "EXPIRES IN")
+    for each in found:
+        _row(
+            table, each.name, each.template, _status(each), f"{each.servers_ready}/{each.servers_total}",
+            branches(each.branches), each.owner, ago(each.age_s), _expiry(each),
+        )  # fmt: skip
+    return table
+
+
+def servers(found: Sequence[ServerView]) -> Table:
+    """One line for each server."""
+    table = _table("SERVER", "STATUS", "BRANCH", "COMMIT", "URL", "APP", "OWNER", "AGE")
+    for each in found:
+        _row(
+            table, each.name, status_text(each.status), each.branch, (each.commit or "")[:10],
+            each.url or each.address or "", each.app, each.owner, ago(each.age_s),
+        )  # fmt: skip
+    return table
+
+
+def environment(view: EnvironmentView) -> Table:
+    """One environment, without its servers."""
+    table = _facts()
+    _row(table, "environment", view.name)
+    _row(table, "status", _status(view))
+    if view.degraded:
+        _row(table, "degraded", Text(plain(view.degraded), style="yellow"))
+    _row(table, "template", view.template)
+    _row(table, "branches", branches(view.branches))
+    if view.uses:
+        _row(table, "uses", view.uses)
+    _row(table, "owner", view.owner)
+    _row(table, "age", ago(view.age_s))
+    _row(table, "expires in", _expiry(view))
+    return table
+
+
+def server(view: ServerView) -> Table:
+    """One server."""
+    table = _facts()
+    _row(table, "server", view.name)
+    _row(table, "status", status_text(view.status))
+    _row(table, "environment", view.environment)
+    _row(table, "role", f"{view.role} ({view.app})")
+    _row(table, "branch", view.branch)
+    _row(table, "commit", view.commit or "-")
+    _row(table, "URL", view.url or view.address or "-")
+    _row(table, "owner", view.owner)
+    _row(table, "age", ago(view.age_s))
+    return table
+
+
+def templates(found: Sequence[TemplateView]) -> Table:
+    """One line for each template."""
+    table = _table("NAME", "ROLES", "LIVES FOR", "AT MOST", "DESCRIPTION")
+    for each in found:
+        _row(table, each.name, ", ".join(role.role for role in each.roles), each.ttl, each.ttl_max, each.description)
+    return table
+
+
+def template(view: TemplateView) -> Table:
+    """The roles of a template."""
+    table = _table("ROLE", "APP", "BRANCH", "SERVERS", "PROFILE", "NEEDS", "REPOSITORY")
+    for role in view.roles:
+        needs = ", ".join(f"{variable} from {other}" for variable, other in role.needs.items())
+        _row(table, role.role, role.app, role.branch, _count(role), role.profile, needs, role.repository)
+    return table
+
+
+def events(found: Iterable[EventView]) -> Table:
+    """One line for each event."""
+    table = _table("AT", "WHAT", "SERVER", "BY", "DETAILS")
+    for each in found:
+        details = ", ".join(f"{key}={value}" for key, value in each.data.items() if isinstance(value, str | int))
+        _row(table, _local(each.at), each.kind, each.server or "", f"{each.actor} ({each.door})", details)
+    return table
+
+
+def branches(by_role: dict[str, str]) -> str:
+    """`main` when all are the same, `api=main web=feature/cart` otherwise."""
+    different = set(by_role.values())
+    return different.pop() if len(different) == 1 else " ".join(f"{role}={name}" for role, name in by_role.items())
+
+
+def _status(view: EnvironmentView) -> Text:
+    return status_text("degraded") if view.degraded and view.status == "ready" else status_text(view.status)
+
+
+def _expiry(view: EnvironmentView) -> str:
+    return "-" if view.status in ("terminating", "terminated") else ago(view.expires_in_s)
+
+
+def _count(role: RoleView) -> str:
+    count = role.count
+    return f"{count.get('default')} ({count.get('min')} to {count.get('max')})"
+
+
+def _local(at: datetime) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _facts() -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: str | Text) -> None:
+    table.add_row(*(Text(plain(cell)) if isinstance(cell, str) else cell for cell in cells))
