@@ -1,10 +1,14 @@
 """What the inside needs and the outside provides. Fakes and real adapters are held to the same contract tests."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from .domain.environment import Actor, Environment, Event, Operation, Server
+from .domain.failures import Failure
+from .domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
 from .domain.record import Record
 from .domain.template import Template
 
@@ -152,3 +156,100 @@ class Templates(Protocol):
 
     def current(self) -> CuratedTemplates:
         """What is in force now; files that changed since the last call are read again."""
+
+
+class Superseded(Exception):
+    """A guarded write found another status, or another operation in charge, than it expected.
+
+    The work that meets this ends quietly: somebody else has taken over (a terminate, mostly).
+    """
+
+
+class Ledger(Protocol):
+    """One database transaction over everything that is kept. Writes of a status are guarded and write their event.
+
+    Environments are named by `id` in writes and by `name` in look-ups; servers by environment id and name.
+    """
+
+    def environments(self, ended: bool = False) -> list[Environment]:
+        """All environments, newest first; with `ended` also terminated ones."""
+
+    def environment(self, name: str) -> Environment | None:
+        """The one of that name that has not ended, else the newest that has."""
+
+    def environment_by_id(self, environment: str) -> Environment:
+        """The environment of that id. KeyError when there is none."""
+
+    def users_of(self, environment: str) -> list[Environment]:
+        """The environments that have not ended and use this one's servers."""
+
+    def servers(self, environment: str | None = None, ended: bool = False) -> list[Server]:
+        """The servers of an environment, or of all, by name; with `ended` also terminated ones."""
+
+    def server(self, name: str) -> Server | None:
+        """The server of that name that has not ended, else the newest that has."""
+
+    def operation(self, operation: str) -> Operation | None:
+        """The operation of that id."""
+
+    def operations(self, active: bool = False, limit: int = 50) -> list[Operation]:
+        """Operations, newest first; with `active` only those that have not ended."""
+
+    def operation_of_key(self, person: str, key: str) -> Operation | None:
+        """The operation that this person started under this Idempotency-Key."""
+
+    def events(self, environment: str | None, operation: str | None, after: int, limit: int) -> list[Event]:
+        """Events with `seq` above `after`, oldest first, of one environment (by id) or one operation."""
+
+    def add_environment(self, environment: Environment) -> None:
+        """A new row. Conflict("name-taken") when one of that name has not ended."""
+
+    def add_server(self, server: Server) -> None:
+        """A new row."""
+
+    def add_operation(self, operation: Operation, key: str | None) -> None:
+        """A new row, with its event."""
+
+    def take_over(self, environment: str, operation: Operation) -> None:
+        """Put `operation` in charge of the environment. Conflict is the caller's to decide, before."""
+
+    def move_environment(
+        self, environment: str, operation: str, new: EnvironmentStatus, **changes: Any
+    ) -> EnvironmentStatus:
+        """Move along an edge of the life cycle; other columns change with it. Returns the old status.
+
+        Superseded when `operation` is not in charge any more; IllegalTransition for a missing edge.
+        """
+
+    def move_server(
+        self, environment: str, server: str, operation: str, new: ServerStatus, *, kind: str, **changes: Any
+    ) -> None:
+        """The same for a server; `kind` names the event (`server.booted`)."""
+
+    def move_operation(self, operation: str, new: OperationState, failure: Failure | None = None) -> None:
+        """The same for an operation. Superseded when it has ended already."""
+
+    def change_environment(self, environment: str, actor: Actor, kind: str, **changes: Any) -> None:
+        """Change columns other than the status, with an event."""
+
+    def change_server(self, environment: str, server: str, **changes: Any) -> None:
+        """Change columns other than the status, without an event of its own."""
+
+    def note(self, operation: Operation, kind: str, server: str | None = None, **data: Any) -> None:
+        """An event of an operation that changes nothing else, such as a finished Salt state."""
+
+    def person_of(self, token_hash: str) -> str | None:
+        """Whose token that is; None when unknown or revoked."""
+
+    def ensure_token(self, token_hash: str, person: str, label: str) -> None:
+        """The token of that hash belongs to `person`; older tokens of the same label stop working."""
+
+
+class Store(Protocol):
+    """Where everything is kept."""
+
+    def transaction(self) -> AbstractContextManager[Ledger]:
+        """A transaction: committed at the end of the block, rolled back on an exception."""
+
+    def ping(self) -> None:
+        """Return when the database answers; raise Unavailable("database-unreachable") otherwise."""

@@ -141,7 +141,7 @@ def _evidence(state: Mapping[str, Any], comment: str) -> str:
 
 
 def _render_error(text: str, subject: Subject) -> Failure:
-    if "is running as PID" in text or "state run is already" in text or "The function" in text and "is running" in text:
+    if "is running as PID" in text or "state run is already" in text or ("The function" in text and "is running" in text):
         return Failure(
             code="minion-busy",
             title=f"{subject.server}: another highstate is still running there.",

@@ -39,6 +39,11 @@ def is_branch_name(text: str) -> bool:
     return len(text) <= 200 and _BRANCH.fullmatch(text) is not None and not text.startswith("/")
 
 
+def public_url(repository: str) -> str:
+    """A repository's address as people may see it: without the user and password of a URL."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "", repository)
+
+
 def _repository(value: str) -> str:
     if not _REPOSITORY.fullmatch(value):
         raise ValueError("write a repository as https://…, ssh://…, git@host:path or file:///…")

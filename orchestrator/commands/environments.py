@@ -1,0 +1,164 @@
+"""Environments: create, list, show, deploy, extend, terminate, retry."""
+
+from ulid import ULID
+
+from orchestrator.domain.durations import format_duration, parse_duration
+from orchestrator.domain.environment import Actor, Environment, Kind, Operation
+from orchestrator.domain.errors import BadInput, Conflict
+from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus, Target
+from orchestrator.ports import Ledger
+
+from . import find
+from .deployments import deploy_to
+from .operations import accept, new
+from .plan import Plan, new_name, plan, used, within_limits, write
+from .show import environment_view, event_view
+from .views import Accepted, CreateEnvironment, Deploy, EnvironmentView, EventView, Extend, Terminate
+from .world import World
+
+
+def create(world: World, actor: Actor, ask: CreateEnvironment, key: str | None = None) -> Accepted:
+    """Create an environment.
+
+    BadInput, NotFound or Conflict say what is wrong with the request; then nothing is built.
+    """
+    decided = plan(world, ask)
+
+    def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
+        within_limits(ledger, decided.template, actor.person)
+        environment, operation = _new_environment(ledger, world, actor, ask, decided)
+        write(ledger, decided, environment)
+        ledger.add_operation(operation, key)
+        return operation, decided.notes
+
+    return accept(world, actor, key, write_down)
+
+
+def _new_environment(
+    ledger: Ledger, world: World, actor: Actor, ask: CreateEnvironment, decided: Plan
+) -> tuple[Environment, Operation]:
+    now = world.clock.now()
+    request = ask.model_dump(mode="json", exclude_defaults=True) | {"branches": decided.branches}
+    operation = new(actor, Kind.CREATE, str(ULID.from_datetime(now)), request, world)
+    environment = Environment(
+        id=operation.environment,
+        name=new_name(ledger, world, ask.name, decided.template),
+        template=decided.template.name,
+        owner=actor.person,
+        status=EnvironmentStatus.REQUESTED,
+        target=Target.PRESENT,
+        created_at=now,
+        expires_at=now + decided.ttl,
+        operation=operation.id,
+        uses=used(ledger, world, decided.template, decided.counts, ask.use),
+    )
+    return environment, operation
+
+
+def list_all(world: World, ended: bool = False, owner: str | None = None) -> list[EnvironmentView]:
+    """Environments, newest first; with `ended` also terminated ones."""
+    now = world.clock.now()
+    with world.store.transaction() as ledger:
+        found = [each for each in ledger.environments(ended) if owner in (None, each.owner)]
+        return [environment_view(ledger, each, now) for each in found]
+
+
+def show(world: World, name: str) -> EnvironmentView:
+    """One environment with its servers. NotFound when there is none, or when it has ended."""
+    with world.store.transaction() as ledger:
+        return environment_view(ledger, find.environment(ledger, name, world), world.clock.now(), whole=True)
+
+
+def deploy(world: World, actor: Actor, name: str, ask: Deploy, key: str | None = None) -> Accepted:
+    """Deploy a branch (or `app/branch`) to the servers of an environment that it concerns."""
+    with world.store.transaction() as ledger:
+        environment = find.environment(ledger, name, world)
+        find.not_terminating(environment)
+        servers = ledger.servers(environment.id)
+    return deploy_to(world, actor, environment, servers, ask.what, key)
+
+
+def extend(world: World, actor: Actor, name: str, ask: Extend) -> EnvironmentView:
+    """Let an environment live longer, at most as long as its template allows in all."""
+    with world.store.transaction() as ledger:
+        found = find.environment(ledger, name, world)
+        find.not_terminating(found)
+        ttl = find.template(world, found.template).ttl
+        by = parse_duration(ask.by) if ask.by else ttl.extend
+        longest = found.created_at + ttl.max
+        if found.expires_at + by > longest:
+            room = format_duration(longest - found.expires_at)
+            raise BadInput(
+                "extension-too-long",
+                f"{name} may live {format_duration(ttl.max)} in all, so it can be extended by {room} at most."
+                if longest > found.expires_at
+                else f"{name} lives as long as its template allows already ({format_duration(ttl.max)} in all).",
+            )
+        ledger.change_environment(found.id, actor, "environment.extended", expires_at=found.expires_at + by)
+        return environment_view(ledger, ledger.environment_by_id(found.id), world.clock.now(), whole=True)
+
+
+def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | None = None) -> Accepted:
+    """Terminate an environment, in whatever state it is. One that is being terminated already is joined.
+
+    Conflict("needed-by-others") when other environments use it and the request is not confirmed.
+    """
+
+    def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
+        found = find.environment(ledger, name, world)
+        running = ledger.operation(found.operation)
+        if found.status is EnvironmentStatus.TERMINATING and running and not running.state.ended:
+            return running, [f"{name} is being terminated already."]
+        users = ledger.users_of(found.id)
+        if users and not ask.confirmed:
+            others = ", ".join(user.name for user in users)
+            raise Conflict(
+                "needed-by-others", f"{others} uses {name} and would be left without it; confirm with --yes."
+            )
+        operation = new(actor, Kind.TERMINATE, found.id, {}, world)
+        ledger.add_operation(operation, key)
+        begin_termination(ledger, found, operation)
+        for user in users:
+            ledger.change_environment(
+                user.id, actor, "environment.degraded", degraded=f"{name}, which it used, is gone."
+            )
+        return operation, []
+
+    return accept(world, actor, key, write_down)
+
+
+def begin_termination(ledger: Ledger, found: Environment, operation: Operation) -> None:
+    """`operation` takes the environment over: what ran on it is cancelled, and everything is to go."""
+    running = ledger.operation(found.operation)
+    if running is not None and not running.state.ended:
+        ledger.move_operation(running.id, OperationState.CANCELLED)
+    ledger.take_over(found.id, operation)
+    if found.status is not EnvironmentStatus.TERMINATING:
+        ledger.move_environment(found.id, operation.id, EnvironmentStatus.TERMINATING, target=Target.GONE)
+    for server in ledger.servers(found.id):
+        if server.status is not ServerStatus.TERMINATING:
+            going = {"kind": "server.terminating", "target": Target.GONE}
+            ledger.move_server(found.id, server.name, operation.id, ServerStatus.TERMINATING, **going)
+
+
+def retry(world: World, actor: Actor, name: str, key: str | None = None) -> Accepted:
+    """Try again what failed: every server that is not ready is completed. Conflict unless the environment failed."""
+
+    def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
+        found = find.environment(ledger, name, world)
+        find.idle(ledger, found, world)
+        if found.status is not EnvironmentStatus.FAILED:
+            raise Conflict("nothing-to-retry", f"{name} is {found.status}; there is nothing to retry.")
+        operation = new(actor, Kind.RETRY, found.id, {}, world)
+        ledger.add_operation(operation, key)
+        ledger.take_over(found.id, operation)
+        return operation, []
+
+    return accept(world, actor, key, write_down)
+
+
+def events(world: World, name: str, after: int = 0, limit: int = 200) -> list[EventView]:
+    """What happened to an environment, oldest first; also to one that has ended."""
+    with world.store.transaction() as ledger:
+        found = ledger.environment(name) or find.environment(ledger, name, world)
+        return [event_view(event) for event in ledger.events(found.id, None, after, limit)]

@@ -1,0 +1,95 @@
+"""Operations: asking for one, and following it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ulid import ULID
+
+from orchestrator.domain.environment import Actor, Kind, Operation
+from orchestrator.domain.errors import Conflict, NotFound
+from orchestrator.domain.lifecycle import OperationState
+from orchestrator.ports import Ledger, Superseded
+
+from .show import environment_view, operation_view, progress_view
+from .views import Accepted, OperationView, ProgressView
+from .world import World
+
+_PAGE = 500
+
+
+def show(world: World, operation: str) -> OperationView:
+    """One operation. NotFound for an unknown id."""
+    with world.store.transaction() as ledger:
+        found = ledger.operation(operation)
+        if found is None:
+            raise NotFound("operation-unknown", f"There is no operation {operation}.")
+        return operation_view(ledger, found, world.clock.now())
+
+
+def list_all(world: World, active: bool = False, limit: int = 50) -> list[OperationView]:
+    """Operations, newest first; `active`: only those that have not ended."""
+    with world.store.transaction() as ledger:
+        return [operation_view(ledger, found, world.clock.now()) for found in ledger.operations(active, limit)]
+
+
+def follow(world: World, operation: str, after: int = 0) -> Iterator[ProgressView | None]:
+    """Progress as it happens, from behind `after`, until the operation has ended and everything was told.
+
+    None about every second when nothing happened, so that a front door notices a client that went away. This is the
+    one source of progress.
+    """
+    since = show(world, operation).requested_at
+    while True:
+        seen = world.hub.count
+        with world.store.transaction() as ledger:
+            found, news = ledger.operation(operation), ledger.events(None, operation, after, _PAGE)
+        for event in news:
+            after = event.seq
+            if (view := progress_view(event, since)) is not None:
+                yield view
+        if len(news) == _PAGE:
+            continue
+        if found is None or found.state.ended:
+            return
+        # The hub wakes at once what this process wrote; the second is for what another process wrote.
+        if not world.hub.wait(seen, 1.0):
+            yield None
+
+
+def new(actor: Actor, kind: Kind, environment: str, request: dict[str, Any], world: World) -> Operation:
+    """A new operation. Its id is a ULID: it sorts by time, which is how the master tells old requests from new ones."""
+    return Operation(
+        id=str(ULID.from_datetime(world.clock.now())),
+        kind=kind,
+        environment=environment,
+        actor=actor,
+        state=OperationState.PENDING,
+        requested_at=world.clock.now(),
+        request=request,
+    )
+
+
+def accept(
+    world: World, actor: Actor, key: str | None, ask: Callable[[Ledger], tuple[Operation, list[str]]]
+) -> Accepted:
+    """Write down what `ask` decides, in one transaction, then start it.
+
+    `ask` returns the operation (already added, or one that was running) and notes for the person. The same
+    Idempotency-Key gives the same operation. Conflict when somebody else was faster.
+    """
+    try:
+        with world.store.transaction() as ledger:
+            known = ledger.operation_of_key(actor.person, key) if key else None
+            operation, notes = (known, []) if known else ask(ledger)
+            environment = ledger.environment_by_id(operation.environment)
+            accepted = Accepted(
+                operation=operation_view(ledger, operation, world.clock.now()),
+                environment=environment_view(ledger, environment, world.clock.now(), whole=True),
+                notes=notes,
+            )
+    except Superseded as error:
+        raise Conflict("environment-busy", "Somebody else was faster; look at it and ask again.") from error
+    if operation.state is OperationState.PENDING:
+        world.start(operation)
+    world.hub.notify()
+    return accepted

@@ -1,0 +1,22 @@
+"""What commands work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.domain.environment import Operation
+from orchestrator.engine.progress import Hub
+from orchestrator.ports import Clock, Salt, Store, Templates
+from orchestrator.settings import Settings
+
+
+@dataclass(frozen=True)
+class World:
+    """The ports, the hub that says when something was written, and `start`, which starts an operation's workflow."""
+
+    store: Store
+    salt: Salt
+    templates: Templates
+    clock: Clock
+    hub: Hub
+    start: Callable[[Operation], None]
+    settings: Settings

@@ -1,0 +1,248 @@
+"""The store: SQLAlchemy behind the `Store` and `Ledger` ports."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, sessionmaker
+
+from orchestrator.domain.environment import Actor, Environment, Event, Operation, Server
+from orchestrator.domain.errors import Conflict, Unavailable
+from orchestrator.domain.failures import Failure
+from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus, check
+from orchestrator.ports import Clock, Superseded
+
+from . import rows
+from .tables import environments, events, operations, servers, tokens
+
+
+class SqlLedger:
+    """One transaction. The contract is `ports.Ledger`'s."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+
+    # Look-ups
+
+    def environments(self, ended: bool = False) -> list[Environment]:
+        query = sa.select(environments).order_by(environments.c.id.desc())
+        if not ended:
+            query = query.where(environments.c.status != EnvironmentStatus.TERMINATED)
+        return [rows.environment(row) for row in self._session.execute(query)]
+
+    def environment(self, name: str) -> Environment | None:
+        live_first = sa.case((environments.c.status == EnvironmentStatus.TERMINATED, 1), else_=0)
+        query = sa.select(environments).where(environments.c.name == name)
+        row = self._session.execute(query.order_by(live_first, environments.c.id.desc()).limit(1)).first()
+        return rows.environment(row) if row else None
+
+    def environment_by_id(self, environment: str) -> Environment:
+        row = self._session.execute(sa.select(environments).where(environments.c.id == environment)).first()
+        if row is None:
+            raise KeyError(environment)
+        return rows.environment(row)
+
+    def users_of(self, environment: str) -> list[Environment]:
+        return [found for found in self.environments() if found.uses == environment]
+
+    def servers(self, environment: str | None = None, ended: bool = False) -> list[Server]:
+        query = sa.select(servers).order_by(servers.c.environment, servers.c.role, servers.c.number)
+        if environment is not None:
+            query = query.where(servers.c.environment == environment)
+        if not ended:
+            query = query.where(servers.c.status != ServerStatus.TERMINATED)
+        return [rows.server(row) for row in self._session.execute(query)]
+
+    def server(self, name: str) -> Server | None:
+        live_first = sa.case((servers.c.status == ServerStatus.TERMINATED, 1), else_=0)
+        query = sa.select(servers).where(servers.c.name == name)
+        row = self._session.execute(query.order_by(live_first, servers.c.environment.desc()).limit(1)).first()
+        return rows.server(row) if row else None
+
+    def operation(self, operation: str) -> Operation | None:
+        row = self._session.execute(sa.select(operations).where(operations.c.id == operation)).first()
+        return rows.operation(row) if row else None
+
+    def operations(self, active: bool = False, limit: int = 50) -> list[Operation]:
+        query = sa.select(operations).order_by(operations.c.id.desc()).limit(limit)
+        if active:
+            query = query.where(operations.c.state.in_([OperationState.PENDING, OperationState.RUNNING]))
+        return [rows.operation(row) for row in self._session.execute(query)]
+
+    def operation_of_key(self, person: str, key: str) -> Operation | None:
+        query = sa.select(operations).where(operations.c.actor == person, operations.c.idempotency_key == key)
+        row = self._session.execute(query).first()
+        return rows.operation(row) if row else None
+
+    def events(self, environment: str | None, operation: str | None, after: int, limit: int) -> list[Event]:
+        query = (
+            sa.select(events, environments.c.name.label("environment_name"))
+            .join(environments, environments.c.id == events.c.environment)
+            .where(events.c.seq > after)
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+        if environment is not None:
+            query = query.where(events.c.environment == environment)
+        if operation is not None:
+            query = query.where(events.c.operation == operation)
+        return [rows.event(row) for row in self._session.execute(query)]
+
+    # New rows
+
+    def add_environment(self, environment: Environment) -> None:
+        taken = self.environment(environment.name)
+        if taken and taken.status is not EnvironmentStatus.TERMINATED:
+            raise Conflict(
+                "name-taken",
+                f"There is an environment “{environment.name}” already (it is {taken.owner}'s); choose another name.",
+            )
+        self._session.execute(sa.insert(environments).values(rows.environment_values(environment)))
+
+    def add_server(self, server: Server) -> None:
+        self._session.execute(sa.insert(servers).values(rows.server_values(server)))
+
+    def add_operation(self, operation: Operation, key: str | None) -> None:
+        self._session.execute(sa.insert(operations).values(rows.operation_values(operation) | {"idempotency_key": key}))
+        self.note(operation, "operation.requested", what=operation.kind, request=dict(operation.request))
+
+    # Guarded writes
+
+    def take_over(self, environment: str, operation: Operation) -> None:
+        self._session.execute(
+            sa.update(environments).where(environments.c.id == environment).values(operation=operation.id)
+        )
+
+    def move_environment(
+        self, environment: str, operation: str, new: EnvironmentStatus, **changes: Any
+    ) -> EnvironmentStatus:
+        old = self.environment_by_id(environment).status
+        self._superseded_unless_in_charge(environment, operation)
+        check(old, new)
+        done = self._session.execute(
+            sa.update(environments)
+            .where(environments.c.id == environment, environments.c.status == old)
+            .where(environments.c.operation == operation)
+            .values(status=new, **rows.plain(changes))
+        )
+        self._superseded_unless(done)
+        self._event(self._operation(operation), f"environment.{new}", None, {"was": old} | rows.plain(changes))
+        return old
+
+    def move_server(
+        self, environment: str, server: str, operation: str, new: ServerStatus, *, kind: str, **changes: Any
+    ) -> None:
+        self._superseded_unless_in_charge(environment, operation)
+        mine = (servers.c.environment == environment) & (servers.c.name == server)
+        old = ServerStatus(self._session.execute(sa.select(servers.c.status).where(mine)).scalar_one())
+        check(old, new)
+        done = self._session.execute(
+            sa.update(servers).where(mine, servers.c.status == old).values(status=new, **rows.plain(changes))
+        )
+        self._superseded_unless(done)
+        self._event(self._operation(operation), kind, server, {"was": old, "phase": new} | rows.plain(changes))
+
+    def move_operation(self, operation: str, new: OperationState, failure: Failure | None = None) -> None:
+        known = self._operation(operation)
+        if known.state.ended:
+            raise Superseded(f"operation {operation} has {known.state} already")
+        check(known.state, new)
+        stamp = {"ended_at" if new.ended else "started_at": self._clock.now()}
+        values: dict[str, Any] = {"state": new, "failure": failure.to_data() if failure else None, **stamp}
+        done = self._session.execute(
+            sa.update(operations).where(operations.c.id == operation, operations.c.state == known.state).values(values)
+        )
+        self._superseded_unless(done)
+        told = {"failure": values["failure"]} if failure else {}
+        self._event(known, f"operation.{'started' if new is OperationState.RUNNING else new}", None, told)
+
+    # Other changes
+
+    def change_environment(self, environment: str, actor: Actor, kind: str, **changes: Any) -> None:
+        self._session.execute(
+            sa.update(environments).where(environments.c.id == environment).values(rows.plain(changes))
+        )
+        self._insert_event(environment, None, None, kind, actor, rows.jsonable(changes))
+
+    def change_server(self, environment: str, server: str, **changes: Any) -> None:
+        self._session.execute(
+            sa.update(servers)
+            .where(servers.c.environment == environment, servers.c.name == server)
+            .values(rows.plain(changes))
+        )
+
+    def note(self, operation: Operation, kind: str, server: str | None = None, **data: Any) -> None:
+        self._event(operation, kind, server, data)
+
+    # Tokens
+
+    def person_of(self, token_hash: str) -> str | None:
+        query = sa.select(tokens.c.person).where(tokens.c.hash == token_hash, tokens.c.revoked_at.is_(None))
+        return self._session.execute(query).scalar_one_or_none()
+
+    def ensure_token(self, token_hash: str, person: str, label: str) -> None:
+        now = self._clock.now()
+        older = (tokens.c.label == label) & (tokens.c.hash != token_hash) & tokens.c.revoked_at.is_(None)
+        self._session.execute(sa.update(tokens).where(older).values(revoked_at=now))
+        if self.person_of(token_hash) is None:
+            row = {"hash": token_hash, "person": person, "label": label, "created_at": now}
+            self._session.execute(sa.insert(tokens).values(row))
+
+    # Helpers
+
+    def _operation(self, operation: str) -> Operation:
+        found = self.operation(operation)
+        if found is None:
+            raise KeyError(operation)
+        return found
+
+    def _superseded_unless_in_charge(self, environment: str, operation: str) -> None:
+        query = sa.select(environments.c.operation).where(environments.c.id == environment)
+        if self._session.execute(query).scalar_one() != operation:
+            raise Superseded(f"operation {operation} is not in charge of environment {environment} any more")
+
+    @staticmethod
+    def _superseded_unless(done: Any) -> None:
+        if done.rowcount != 1:
+            raise Superseded("the row changed in between")
+
+    def _event(self, operation: Operation, kind: str, server: str | None, data: dict[str, Any]) -> None:
+        self._insert_event(operation.environment, server, operation.id, kind, operation.actor, rows.jsonable(data))
+
+    def _insert_event(
+        self, environment: str, server: str | None, operation: str | None, kind: str, actor: Actor, data: Any
+    ) -> None:
+        values = {"at": self._clock.now(), "environment": environment, "server": server, "operation": operation}
+        values |= {"kind": kind, "actor": actor.person, "door": actor.door, "data": data}
+        self._session.execute(sa.insert(events).values(values))
+
+
+class SqlStore:
+    """The contract is `ports.Store`'s. `on(session)` gives a ledger inside somebody else's transaction."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self.engine = engine
+        self._clock = clock
+        self._sessions = sessionmaker(engine)
+
+    def on(self, session: Session) -> SqlLedger:
+        """A ledger that writes in `session`, whose owner commits."""
+        return SqlLedger(session, self._clock)
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqlLedger]:
+        """The port's `transaction`."""
+        with self._sessions.begin() as session:
+            yield self.on(session)
+
+    def ping(self) -> None:
+        """The port's `ping`."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(sa.text("select 1"))
+        except sa.exc.SQLAlchemyError as error:
+            raise Unavailable(
+                "database-unreachable", "Brinepool's database does not answer; this is for ops.", detail=str(error)
+            ) from error

@@ -1,0 +1,129 @@
+"""The tables. Alembic's migrations (`db/migrations`) make them; a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC datetime; kept naive in UTC, because SQLite knows no time zones."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Aware → naive UTC."""
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Naive UTC → aware."""
+        return value.replace(tzinfo=UTC) if value else None
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+environments = sa.Table(
+    "environments",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("name", sa.String(40), nullable=False),
+    sa.Column("template", sa.String(40), nullable=False),
+    sa.Column("owner", sa.String(200), nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("target", sa.String(10), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("operation", sa.String(26), nullable=False),  # the operation in charge, or the last one
+    sa.Column("uses", sa.String(26), sa.ForeignKey("environments.id")),
+    sa.Column("degraded", sa.Text),
+    sa.Column("failure", sa.JSON),
+)
+# A name is free again when its bearer has ended, so only the others must differ.
+sa.Index(
+    "uq_environments_name_live",
+    environments.c.name,
+    unique=True,
+    sqlite_where=sa.text("status <> 'terminated'"),
+    postgresql_where=sa.text("status <> 'terminated'"),
+)
+
+servers = sa.Table(
+    "servers",
+    metadata,
+    sa.Column("environment", sa.String(26), sa.ForeignKey("environments.id"), primary_key=True),
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("role", sa.String(20), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("app", sa.String(60), nullable=False),
+    sa.Column("profile", sa.String(100), nullable=False),
+    sa.Column("branch", sa.String(200), nullable=False),
+    sa.Column("commit", sa.String(64)),
+    sa.Column("address", sa.String(255)),
+    sa.Column("port", sa.Integer),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("target", sa.String(10), nullable=False),
+    sa.Column("jid", sa.String(30)),
+    sa.Column("failure", sa.JSON),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("ready_at", UtcDateTime),
+    sa.UniqueConstraint("environment", "role", "number"),
+)
+sa.Index(
+    "uq_servers_name_live",
+    servers.c.name,
+    unique=True,
+    sqlite_where=sa.text("status <> 'terminated'"),
+    postgresql_where=sa.text("status <> 'terminated'"),
+)
+
+operations = sa.Table(
+    "operations",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("environment", sa.String(26), sa.ForeignKey("environments.id"), nullable=False, index=True),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("door", sa.String(40), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False, index=True),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("idempotency_key", sa.String(200)),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("failure", sa.JSON),
+    sa.UniqueConstraint("actor", "idempotency_key"),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("environment", sa.String(26), nullable=False, index=True),
+    sa.Column("server", sa.String(80)),
+    sa.Column("operation", sa.String(26), index=True),
+    sa.Column("kind", sa.String(60), nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("door", sa.String(40), nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sqlite_autoincrement=True,  # a seq is never given twice, also not after old events were removed
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("person", sa.String(200), nullable=False),
+    sa.Column("label", sa.String(100), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
+)

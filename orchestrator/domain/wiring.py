@@ -1,0 +1,23 @@
+"""Who points at whom: the addresses of the siblings that a role needs. Pure."""
+
+from collections.abc import Iterable
+
+from .environment import Server
+from .template import Role
+
+
+def siblings(role: Role, servers: Iterable[Server]) -> dict[str, list[str]]:
+    """For each role that `role` needs: `address:port` of its servers that have an address, by number.
+
+    `servers`: those of the environment and, for roles it does not have itself, those of the environment it uses.
+    """
+    found: dict[str, list[str]] = {needed: [] for needed in role.needs.values()}
+    for server in sorted(servers, key=lambda server: server.number):
+        if server.role in found and server.address:
+            found[server.role].append(f"{server.address}:{server.port}")
+    return found
+
+
+def dependents(role: str, roles: dict[str, Role]) -> list[str]:
+    """The roles that need `role`."""
+    return [name for name, other in roles.items() if role in other.needs.values()]

@@ -1,0 +1,105 @@
+"""Bringing one server to where it should be: its minion answers, then a highstate that succeeds."""
+
+from datetime import timedelta
+
+from dbos import DBOS
+
+from orchestrator.domain.failures import Failure, group, no_return
+from orchestrator.domain.lifecycle import ServerStatus
+from orchestrator.ports import Ledger
+
+from .runtime import current, record, remote
+from .salt_steps import await_minion, follow_highstate, submit_highstate
+from .stories import context, fail_server, server_of, server_story
+
+_ATTEMPTS = 3  # a job is lost when its minion restarts; more than that is not bad luck
+
+
+@DBOS.workflow(name="boot_and_configure_server")
+@server_story
+def boot_and_configure_server(operation: str, server: str) -> None:
+    """A new server: wait for its minion, then configure it."""
+    until = record(boot_deadline, operation)
+    waited = remote(await_minion, operation, server, until)
+    if "failure" in waited:
+        record(fail_server, operation, server, Failure.from_data(waited["failure"]))
+        return
+    record(_booted, operation, server)
+    _configure(operation, server)
+
+
+@DBOS.workflow(name="configure_server")
+@server_story
+def configure_server(operation: str, server: str) -> None:
+    """A server that runs: configure it."""
+    _configure(operation, server)
+
+
+def _configure(operation: str, server: str) -> None:
+    until = record(configure_deadline, operation)
+    for _ in range(_ATTEMPTS):
+        jid = record(_configuring, operation, server)
+        outcome = remote(submit_highstate, operation, server, jid)
+        if "failure" not in outcome:
+            outcome = remote(follow_highstate, operation, server, jid, until)
+        if "lost" not in outcome:
+            break
+    record(_conclude, operation, server, outcome)
+
+
+def boot_deadline(ledger: Ledger, operation: str) -> str:
+    """Until when a server must have booted, ISO 8601; checkpointed, so that a crash does not extend it."""
+    _, environment = context(ledger, operation)
+    template = current().templates.current().templates.get(environment.template)
+    return (current().clock.now() + (template.deadlines.boot if template else timedelta(minutes=10))).isoformat()
+
+
+def configure_deadline(ledger: Ledger, operation: str) -> str:
+    """Until when a highstate, health checks included, must have ended."""
+    _, environment = context(ledger, operation)
+    template = current().templates.current().templates.get(environment.template)
+    span = template.deadlines.configure + template.deadlines.health if template else timedelta(minutes=20)
+    return (current().clock.now() + span).isoformat()
+
+
+def _booted(ledger: Ledger, operation: str, server: str) -> None:
+    found, _ = context(ledger, operation)
+    ledger.note(found, "server.booted", server, phase="booting")
+
+
+def _configuring(ledger: Ledger, operation: str, server: str) -> str:
+    """Choose the job id before anything is submitted under it."""
+    found, environment = context(ledger, operation)
+    jid = current().salt.new_jid()
+    current().chosen.add(jid)
+    if server_of(ledger, environment.id, server).status is ServerStatus.CONFIGURING:
+        ledger.change_server(environment.id, server, jid=jid)
+    else:
+        ledger.move_server(
+            found.environment,
+            server,
+            operation,
+            ServerStatus.CONFIGURING,
+            kind="server.configuring",
+            jid=jid,
+            failure=None,
+        )
+    return jid
+
+
+def _conclude(ledger: Ledger, operation: str, server: str, outcome: dict[str, object]) -> None:
+    failures = [Failure.from_data(data) for data in outcome.get("failures", ())]  # type: ignore[attr-defined]
+    if "failure" in outcome:
+        failures = [Failure.from_data(outcome["failure"])]  # type: ignore[arg-type]
+    elif "lost" in outcome:
+        failures = [no_return(server, "three attempts")]
+    if failures:
+        fail_server(ledger, operation, server, group(failures)[0])
+        return
+    found, environment = context(ledger, operation)
+    now = current().clock.now()
+    first = server_of(ledger, environment.id, server).ready_at or now
+    ledger.move_server(
+        found.environment, server, operation, ServerStatus.READY,
+        kind="server.ready", commit=outcome.get("commit"), ready_at=first, failure=None,
+    )  # fmt: skip

@@ -1,0 +1,79 @@
+"""Creating an environment, and trying again: every server that is not ready is made and configured, in parallel."""
+
+from dbos import DBOS
+
+from orchestrator.domain.failures import Failure
+from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus
+from orchestrator.ports import Ledger
+
+from .configure import boot_and_configure_server, boot_deadline, configure_deadline
+from .runtime import current, in_parallel, record, remote
+from .salt_steps import create_machine, wire
+from .stories import begin, context, fail_server, finish, operation_story, server_story
+
+
+@DBOS.workflow(name="create_environment")
+@operation_story
+def create_environment(operation: str) -> None:
+    """The story of an environment: machines, who is where, minions and highstates.
+
+    A web server's highstate waits for the API server's *address*, not for its highstate: health checks at the end of
+    both prove the wiring.
+    """
+    in_parallel(create_server, operation, record(_provision, operation))
+    made = record(_made, operation)
+    wired = remote(wire, operation, record(_with_needs, operation, made), record(configure_deadline, operation))
+    if "failure" in wired:
+        made = record(_fail_all, operation, made, wired["failure"])
+    in_parallel(boot_and_configure_server, operation, made)
+    record(finish, operation)
+
+
+@DBOS.workflow(name="create_server")
+@server_story
+def create_server(operation: str, server: str) -> None:
+    """One machine, as far as its address."""
+    record(_booting, operation, server)
+    outcome = remote(create_machine, operation, server, record(boot_deadline, operation))
+    record(_created, operation, server, outcome)
+
+
+def _provision(ledger: Ledger, operation: str) -> list[str]:
+    begin(ledger, operation, EnvironmentStatus.PROVISIONING)
+    found, _ = context(ledger, operation)
+    return [server.name for server in ledger.servers(found.environment) if server.status is not ServerStatus.READY]
+
+
+def _booting(ledger: Ledger, operation: str, server: str) -> None:
+    found, _ = context(ledger, operation)
+    ledger.move_server(found.environment, server, operation, ServerStatus.BOOTING, kind="server.booting", failure=None)
+
+
+def _created(ledger: Ledger, operation: str, server: str, outcome: dict[str, object]) -> None:
+    found, environment = context(ledger, operation)
+    if "failure" in outcome:
+        fail_server(ledger, operation, server, Failure.from_data(outcome["failure"]))  # type: ignore[arg-type]
+        return
+    ledger.change_server(environment.id, server, **outcome)
+    ledger.note(found, "server.created", server, phase="booting", **outcome)
+
+
+def _made(ledger: Ledger, operation: str) -> list[str]:
+    found, _ = context(ledger, operation)
+    ledger.move_environment(found.environment, operation, EnvironmentStatus.CONFIGURING)
+    return [server.name for server in ledger.servers(found.environment) if server.status is ServerStatus.BOOTING]
+
+
+def _with_needs(ledger: Ledger, operation: str, made: list[str]) -> list[str]:
+    """Those whose record must name siblings; the others' record is complete since they were created."""
+    _, environment = context(ledger, operation)
+    template = current().templates.current().templates.get(environment.template)
+    roles = template.roles if template else {}
+    servers = [server for server in ledger.servers(environment.id) if server.name in made]
+    return [server.name for server in servers if server.role not in roles or roles[server.role].needs]
+
+
+def _fail_all(ledger: Ledger, operation: str, servers: list[str], failure: dict[str, object]) -> list[str]:
+    for server in servers:
+        fail_server(ledger, operation, server, Failure.from_data(failure))
+    return []

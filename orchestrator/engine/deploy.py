@@ -1,0 +1,39 @@
+"""Deploying a branch: the same highstate with other data, on the servers whose branch was changed by the request."""
+
+from dbos import DBOS
+
+from orchestrator.domain.failures import Failure
+from orchestrator.domain.lifecycle import EnvironmentStatus
+from orchestrator.ports import Ledger
+
+from .configure import configure_deadline, configure_server
+from .runtime import in_parallel, record, remote
+from .salt_steps import wire
+from .stories import begin, context, fail_server, finish, operation_story
+
+
+@DBOS.workflow(name="deploy")
+@operation_story
+def deploy(operation: str) -> None:
+    """New records for the servers, then a highstate on each."""
+    servers = record(_deploying, operation)
+    wired = remote(wire, operation, servers, record(configure_deadline, operation))
+    if "failure" in wired:
+        record(_refused, operation, servers, wired["failure"])
+    else:
+        in_parallel(configure_server, operation, servers)
+    record(finish, operation)
+
+
+def _deploying(ledger: Ledger, operation: str) -> list[str]:
+    begin(ledger, operation, EnvironmentStatus.DEPLOYING)
+    found, _ = context(ledger, operation)
+    branches: dict[str, str] = found.request["branches"]
+    for server, branch in branches.items():
+        ledger.change_server(found.environment, server, branch=branch)
+    return list(branches)
+
+
+def _refused(ledger: Ledger, operation: str, servers: list[str], failure: dict[str, object]) -> None:
+    for server in servers:
+        fail_server(ledger, operation, server, Failure.from_data(failure))

@@ -1,0 +1,116 @@
+"""What the durable operations run on: the ports, set once by bootstrap before the engine launches, and durable steps.
+
+A step is finished once: its result is checkpointed, and after a crash the operation goes on behind it. `record` is a
+step that changes rows, in one transaction with its checkpoint (exactly once); `remote` is a step that calls somebody
+else (at least once, so what it calls is idempotent by name).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from dbos import DBOS, PortableWorkflowError, SetWorkflowID, SQLAlchemyDatasource
+
+from orchestrator.ports import Clock, Ledger, Salt, Store, Superseded, Templates
+
+from .progress import Hub
+
+P = ParamSpec("P")
+R = TypeVar("R")
+log = logging.getLogger(__name__)
+
+SLICE = 2.0  # seconds; nothing waits longer than this without looking whether it is still wanted
+
+
+class DurableStore(Store):
+    """A store that can also write in the transaction of a step."""
+
+    def on(self, session: Any) -> Ledger:
+        """A ledger inside the step's transaction."""
+        raise NotImplementedError
+
+
+@dataclass
+class Runtime:
+    """The ports of this process. `chosen`: the job ids that this very process has chosen (and no earlier one)."""
+
+    store: Any
+    salt: Salt
+    templates: Templates
+    clock: Clock
+    datasource: SQLAlchemyDatasource
+    hub: Hub
+    chosen: set[str] = field(default_factory=set)
+
+
+_installed: list[Runtime] = []
+
+
+def install(runtime: Runtime) -> None:
+    """Set what operations run on; called by bootstrap (and tests) before the engine launches."""
+    _installed[:] = [runtime]
+
+
+def current() -> Runtime:
+    """What operations run on."""
+    return _installed[0]
+
+
+def record(change: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run `change(ledger, ...)` as a step, in one transaction with its checkpoint. Raises Superseded as it does."""
+    runtime = current()
+
+    def body() -> R:
+        return change(runtime.store.on(runtime.datasource.sql_session()), *args, **kwargs)
+
+    try:
+        return runtime.datasource.run_tx_step({"name": change.__name__.strip("_")}, body)
+    except PortableWorkflowError as error:  # a checkpointed exception comes back as its name and message only
+        if error.name == Superseded.__name__:
+            raise Superseded(str(error)) from error
+        raise
+    finally:
+        runtime.hub.notify()
+
+
+def remote(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run `call(...)`, which talks to somebody else, as a step. It returns data and raises nothing that is expected."""
+    return DBOS.run_step({"name": call.__name__.strip("_")}, call, *args, **kwargs)
+
+
+def in_parallel(workflow: Callable[[str, str], None], operation: str, servers: Sequence[str]) -> None:
+    """Run a child workflow for each server and wait for all; a child tells its outcome through the server's row."""
+    handles = []
+    for server in servers:
+        with SetWorkflowID(f"{operation}/{workflow.__name__}/{server}"):
+            handles.append(DBOS.start_workflow(workflow, operation, server))
+    for handle in handles:
+        handle.get_result()
+
+
+def ends_quietly(workflow: Callable[P, None]) -> Callable[P, None]:
+    """A workflow that meets Superseded ends there: another operation has taken over, and owns the rows now."""
+
+    @wraps(workflow)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            workflow(*args, **kwargs)
+        except Superseded as error:
+            log.info("%s%s ended early: %s", workflow.__name__, args, error)
+
+    return wrapped
+
+
+def parse(moment: str) -> datetime:
+    """A checkpointed moment (checkpoints are JSON)."""
+    return datetime.fromisoformat(moment)
+
+
+def seconds_until(moment: datetime) -> float:
+    """Seconds from now until `moment`; 0 when it has passed."""
+    return max(0.0, (moment - current().clock.now()) / timedelta(seconds=1))

@@ -1,0 +1,227 @@
+"""The remote steps: each calls Salt, is idempotent by the server's name, and returns plain data (checkpoints are JSON).
+
+What goes wrong is returned as `{"failure": {...}}`, never raised: a checkpointed exception would come back as its name.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from orchestrator.domain import wiring
+from orchestrator.domain.durations import format_duration
+from orchestrator.domain.environment import Environment, Server
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.failures import (
+    Failure,
+    Subject,
+    branch_missing,
+    explain,
+    never_started,
+    no_return,
+    salt_refused,
+)
+from orchestrator.domain.record import Record, record_for
+from orchestrator.domain.template import Template, public_url
+from orchestrator.ports import JobReturn, Ledger, SaltRefused, StateProgress
+
+from .runtime import SLICE, current, parse, seconds_until
+from .stories import context, server_of, still_in_charge
+
+Data = dict[str, Any]
+_SILENCE = timedelta(seconds=12)  # a busy minion reports its first state well within this
+_PING = 15.0  # seconds a minion gets to answer when its job stays silent
+_SUBMIT = timedelta(minutes=2)  # how long a job may wait for salt-api before it counts as failed
+
+
+def create_machine(operation: str, server: str, until: str) -> Data:
+    """Make the machine. → {"address", "port"} or {"failure"}."""
+    deadline = parse(until)
+
+    def attempt() -> Data:
+        with current().store.transaction() as ledger:
+            record, profile = _record(ledger, operation, server), _server(ledger, operation, server).profile
+        machine = current().salt.create(record, profile, seconds_until(deadline))
+        return {"address": machine.address, "port": record.port}
+
+    return _patiently(attempt, operation, server, deadline)
+
+
+def wire(operation: str, servers: Sequence[str], until: str) -> Data:
+    """Write the records of `servers`, with their siblings' addresses. → {} or {"failure"}."""
+
+    def attempt() -> Data:
+        with current().store.transaction() as ledger:
+            records = [_record(ledger, operation, server) for server in servers]
+        current().salt.put(records)
+        return {}
+
+    return _patiently(attempt, operation, "", parse(until)) if servers else {}
+
+
+def await_minion(operation: str, server: str, until: str) -> Data:
+    """Wait until the minion answers. → {} or {"failure"}."""
+    deadline, since = parse(until), current().clock.now()
+
+    def attempt() -> Data:
+        while (left := seconds_until(deadline)) > 0:
+            if current().salt.minion_started(server, min(SLICE, left)):
+                return {}
+            _wanted(operation)
+        return {"failure": never_started(server, _took(since)).to_data()}
+
+    return _patiently(attempt, operation, server, deadline)
+
+
+def submit_highstate(operation: str, server: str, jid: str) -> Data:
+    """Hand the highstate to the minion under `jid`. → {} or {"failure"}.
+
+    A job that an earlier process may have handed over already is first asked for: a minion that was restarted in
+    between has forgotten the jid and would run it a second time.
+    """
+    salt, chosen = current().salt, current().chosen
+
+    def attempt() -> Data:
+        if jid not in chosen and _is_known(server, jid):
+            return {}
+        salt.submit(server, jid, "highstate")
+        return {}
+
+    return _patiently(attempt, operation, server, current().clock.now() + _SUBMIT)
+
+
+def follow_highstate(operation: str, server: str, jid: str, until: str) -> Data:
+    """Follow the job to its return. → {"commit"}, {"failures": [...]}, {"failure"} or {"lost": True}."""
+    deadline, since = parse(until), current().clock.now()
+    heard = threading.Event()
+
+    def attempt() -> Data:
+        while seconds_until(deadline) > 0:
+            news = current().salt.news(server, jid, SLICE)
+            if news.progress:
+                heard.set()
+                _tell(operation, server, news.progress)
+            if news.returned is not None:
+                return _told(operation, server, news.returned)
+            if news.lost:
+                return {"lost": True}
+            _wanted(operation)
+            if not heard.is_set() and current().clock.now() - since > _SILENCE:
+                heard.set()  # ask once only
+                if not current().salt.minion_started(server, _PING):
+                    return {"failure": never_started(server, _took(since)).to_data()}
+        return {"failure": no_return(server, _took(since)).to_data()}
+
+    return _patiently(attempt, operation, server, deadline)
+
+
+def destroy_machine(operation: str, server: str, until: str) -> Data:
+    """Remove the machine, its key and its record. → {} or {"failure"}."""
+    deadline = parse(until)
+
+    def attempt() -> Data:
+        current().salt.destroy(server, operation, seconds_until(deadline))
+        return {}
+
+    return _patiently(attempt, operation, server, deadline)
+
+
+def _patiently(attempt: Callable[[], Data], operation: str, server: str, deadline: datetime) -> Data:
+    """Repeat `attempt` while Salt does not answer, until the deadline; a refusal is an answer."""
+    pause = 0.2
+    while True:
+        try:
+            return attempt()
+        except SaltRefused as refused:
+            return {"failure": salt_refused(server, refused.code, refused.message, refused.detail).to_data()}
+        except Unavailable as error:
+            _wanted(operation)
+            left = seconds_until(deadline)
+            if left <= 0:
+                return {"failure": salt_refused(server, error.code, error.message, error.detail).to_data()}
+            threading.Event().wait(min(pause, left))  # between attempts there is nothing to be woken by
+            pause = min(pause * 2, SLICE)
+
+
+def _wanted(operation: str) -> None:
+    with current().store.transaction() as ledger:
+        still_in_charge(ledger, operation)
+
+
+def _is_known(server: str, jid: str) -> bool:
+    news = current().salt.news(server, jid, SLICE)
+    return news.returned is not None or not news.lost
+
+
+def _tell(operation: str, server: str, progress: Sequence[StateProgress]) -> None:
+    with current().store.transaction() as ledger:
+        found, _ = context(ledger, operation)
+        for state in progress:
+            told = {"phase": "configuring", "state": state.name, "n": state.n, "of": state.of, "ok": state.ok}
+            ledger.note(found, "server.state_finished", server, **told)
+    current().hub.notify()
+
+
+def _told(operation: str, server: str, returned: JobReturn) -> Data:
+    with current().store.transaction() as ledger:
+        subject, template = _subject(ledger, operation, server)
+    causes = explain(returned.ret, subject)
+    if not causes:
+        return {"commit": deployed_commit(returned.ret)}
+    return {"failures": [_with_branches(cause, subject, template).to_data() for cause in causes]}
+
+
+def deployed_commit(ret: object) -> str | None:
+    """The commit that the highstate checked out, as the state `brinepool_app.built` tells it in `data`."""
+    for state in ret.values() if isinstance(ret, dict) else ():
+        data = state.get("data") if isinstance(state, dict) else None
+        if isinstance(data, dict) and data.get("commit"):
+            return str(data["commit"])
+    return None
+
+
+def _with_branches(cause: Failure, subject: Subject, template: str) -> Failure:
+    """A missing branch is told with the nearest ones; not knowing them must not hide the cause."""
+    if cause.code != "branch-missing":
+        return cause
+    try:
+        known = current().salt.branches(template, subject.role)
+    except (SaltRefused, Unavailable):
+        return cause
+    return branch_missing(replace(subject, repository=known.repository, branches=known.names))
+
+
+def _subject(ledger: Ledger, operation: str, name: str) -> tuple[Subject, str]:
+    _, environment = context(ledger, operation)
+    server = server_of(ledger, environment.id, name)
+    repository = _template(environment).roles[server.role].repository
+    return Subject(name, server.role, server.branch, public_url(repository)), environment.template
+
+
+def _record(ledger: Ledger, operation: str, name: str) -> Record:
+    _, environment = context(ledger, operation)
+    server, template = server_of(ledger, environment.id, name), _template(environment)
+    role = template.roles[server.role]
+    around = ledger.servers(environment.id) + (ledger.servers(environment.uses) if environment.uses else [])
+    base = record_for(
+        operation, template.name, environment.name, name, server.role, role, server.branch,
+        int(template.deadlines.health.total_seconds()),
+    )  # fmt: skip
+    return base.model_copy(update={"address": server.address, "siblings": wiring.siblings(role, around)})
+
+
+def _template(environment: Environment) -> Template:
+    template = current().templates.current().templates.get(environment.template)
+    if template is None:
+        raise SaltRefused("template-unknown", f"The template “{environment.template}” is not there any more.")
+    return template
+
+
+def _server(ledger: Ledger, operation: str, name: str) -> Server:
+    _, environment = context(ledger, operation)
+    return server_of(ledger, environment.id, name)
+
+
+def _took(since: datetime) -> str:
+    return format_duration(current().clock.now() - since)
