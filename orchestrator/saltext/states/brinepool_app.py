@@ -54,6 +54,20 @@ def env_file(name: str, user: str | None = None) -> dict[str, Any]:
     return _result(name, True, "The env file was written.", changes)
 
 
+def unlocked(name: str) -> dict[str, Any]:
+    """The checkout `name` has no lock that a killed git left. Only one highstate runs at a time, so none is in use."""
+    git = Path(name) / ".git"
+    locks = sorted([*git.glob("*.lock"), *(git / "refs").rglob("*.lock")])
+    if not locks:
+        return _result(name, True, "No git left a lock behind.")
+    changes = {"removed": [str(lock.relative_to(git)) for lock in locks]}
+    if __opts__["test"]:
+        return _result(name, None, "Locks would be removed.", changes)
+    for lock in locks:
+        lock.unlink(missing_ok=True)
+    return _result(name, True, "Locks that a killed git left behind were removed.", changes)
+
+
 def built(
     name: str, env: str, release: str, run: str, build: Sequence[str] = (), user: str | None = None
 ) -> dict[str, Any]:
@@ -121,7 +135,7 @@ def _ask(url: str) -> str:
     """ "" when the URL answers with 2xx, else what it did instead. Never through a proxy: it is our own machine."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=REQUEST_SECONDS) as response:  # noqa: S310  (the formula's own http URL)
+        with opener.open(url, timeout=REQUEST_SECONDS) as response:
             return "" if 200 <= response.status < 300 else f"it answered {response.status}"
     except urllib.error.HTTPError as error:
         return f"it answered {error.code}"
@@ -180,7 +194,7 @@ def _current(name: str, release: str, wanted: dict[str, str], commit: str) -> di
         if not __opts__["test"]:
             _write_private(Path(release), text, None)
     started = Path(f"{release}.started")
-    if not changes and started.is_file() and started.read_text() != text:
+    if not changes and (not started.is_file() or started.read_text() != text):
         changes = {"restart": "the app still runs from an earlier build"}
     result = None if changes and __opts__["test"] else True
     return _result(name, result, "Built already.", changes, commit)
