@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonpath_ng.ext import parse
 
-ROOT_CAUSES = "$[?(@.result == false & @.__state_ran__ != false)]"
+ROOT_CAUSES = "$[?(@.result == false && @.__state_ran__ != false)]"
 _NO_REVISION = re.compile(r"No revision matching '(?P<branch>[^']+)' exists in the remote repository")
 _EVIDENCE_LINES = 20
 
