@@ -44,7 +44,9 @@ def create(
 ) -> None:  # fmt: skip
     """Create an environment from TEMPLATE.
 
-    Waits until it is ready and shows how it goes. A plain --branch goes on every role whose repository has it; the others get their default.
+    Waits until it is ready and shows how it goes.
+
+    A plain --branch goes on every role whose repository has it; the others get their default.
 
     \b
     Examples:

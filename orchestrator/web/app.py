@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from flask import Response
+from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
@@ -20,8 +21,8 @@ Every path under /api needs a token: “Authorization: Bearer …”. What chang
 follow. Send an `Idempotency-Key` with it, and the same request sent twice is done once."""
 
 
-def create_app(world: World, threads: int = 16) -> OpenAPI:
-    """The application over this world, to be served with that many threads. Nothing connects or starts here."""
+def create_app(world: World) -> OpenAPI:
+    """The application over this world. Nothing connects or starts here."""
     app = OpenAPI(
         "brinepool",
         info=Info(title="Brinepool", version=version("brinepool"), description=DESCRIPTION),
@@ -32,8 +33,8 @@ def create_app(world: World, threads: int = 16) -> OpenAPI:
         static_folder=None,
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # as the models are written
-    context.install(app, world, Streams(stream_limit(threads)))
+    app.json = _Json(app)
+    context.install(app, world, Streams(stream_limit(world.settings.threads)))
     problems.install(app)
     metrics.install(app, world)  # first, so that it also measures who is turned away
     auth.install(app, world)
@@ -43,6 +44,13 @@ def create_app(world: World, threads: int = 16) -> OpenAPI:
         app.register_api(noun.api)
     app.after_request(_harden)
     return app
+
+
+class _Json(DefaultJSONProvider):
+    """Members in the order in which they were written, and “ as itself."""
+
+    sort_keys = False
+    ensure_ascii = False
 
 
 def stream_limit(threads: int) -> int:

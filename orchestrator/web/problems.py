@@ -54,11 +54,10 @@ _SENTENCES = {
 }
 
 
-def problem(status: int, code: str, detail: str, **more: Any) -> Response:
+def problem(status: int, code: str, detail: str, /, **more: Any) -> Response:
     """A problem document as a response. `more` joins the document, and never replaces its own members."""
-    document = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code)
-    body = {**more, **document.model_dump()}
-    return Response(json.dumps(body) + "\n", status=status, content_type=MEDIA_TYPE)
+    document = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code).model_dump()
+    return Response(json.dumps({**document, **more, **document}) + "\n", status=status, content_type=MEDIA_TYPE)
 
 
 def install(app: Flask) -> None:
@@ -70,10 +69,10 @@ def install(app: Flask) -> None:
 
 def from_validation(error: ValidationError) -> Response:
     """422 with the first wrong field named in one sentence, and every wrong field in `errors`."""
-    wrong = [
-        {"field": ".".join(str(part) for part in item["loc"]), "message": _sentence(item)}
-        for item in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    # A misspelt field is the reason why the right one is missing, so it is told first.
+    found.sort(key=lambda item: item["type"] != "extra_forbidden")
+    wrong = [{"field": ".".join(map(str, item["loc"])), "message": _sentence(item)} for item in found]
     return problem(422, "input-invalid", wrong[0]["message"], errors=wrong)
 
 

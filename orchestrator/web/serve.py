@@ -21,39 +21,57 @@ DRAIN_S = 5.0  # how long running requests get to finish, well below supervisor'
 def serve(app: Flask, host: str, port: int, threads: int) -> None:
     """Answer on `host:port` with `threads` threads; returns when the process is asked to end.
 
-    Progress streams hold a thread each while they are open; `sse.Streams` keeps them below `threads`. Call it on the
-    main thread (signals arrive there). Raises Unavailable when the address cannot be had.
+    Call it on the main thread (signals arrive there). Raises Unavailable when the address cannot be had.
     """
-    sockets: dict[int, Any] = {}
-    server = _listen(app, host, port, threads, sockets)
+    server = Server(app, host, port, threads)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    try:
-        while not ending.is_set():
-            wasyncore.loop(timeout=1, use_poll=True, map=sockets, count=1)
-        _drain(app, sockets)
-    finally:
-        server.task_dispatcher.shutdown(timeout=1)
-        server.close()
+    server.run(ending)
 
 
-def _listen(app: Flask, host: str, port: int, threads: int, sockets: dict[int, Any]) -> Any:
-    try:
-        return create_server(
-            app, map=sockets, host=host, port=port, threads=threads, ident=None, clear_untrusted_proxy_headers=True,
-            channel_request_lookahead=1,  # or a client that hung up is noticed only by writing to it
-        )  # fmt: skip
-    except OSError as error:
-        raise Unavailable(*_why(error, host, port)) from error
+class Server:
+    """The application on an address. It listens from the beginning and answers while it runs.
 
+    Progress streams hold a thread each while they are open; `sse.Streams` keeps them below `threads`.
+    """
 
-def _drain(app: Flask, sockets: dict[int, Any]) -> None:
-    """End the streams, and let the other requests that have begun finish."""
-    streams(app).close()
-    deadline = time.monotonic() + DRAIN_S
-    while time.monotonic() < deadline and any(_busy(each) for each in sockets.values()):
-        wasyncore.loop(timeout=0.1, use_poll=True, map=sockets, count=1)
+    def __init__(self, app: Flask, host: str, port: int, threads: int) -> None:
+        self._app = app
+        self._sockets: dict[int, Any] = {}
+        try:
+            self._server = create_server(
+                app, map=self._sockets, host=host, port=port, threads=threads, ident=None,
+                clear_untrusted_proxy_headers=True,
+                channel_request_lookahead=1,  # or a client that hung up is noticed only by writing to it
+            )  # fmt: skip
+        except OSError as error:
+            raise Unavailable(*_why(error, host, port)) from error
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; of interest when it was asked for port 0."""
+        return int(self._server.effective_port)
+
+    def run(self, ending: threading.Event) -> None:
+        """Answer until `ending` is set (noticed within a second), then finish what has begun."""
+        try:
+            while not ending.is_set():
+                self._turn(1.0)
+            self._drain()
+        finally:
+            self._server.task_dispatcher.shutdown(timeout=1)
+            wasyncore.close_all(self._sockets)
+
+    def _turn(self, seconds: float) -> None:
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._sockets, count=1)
+
+    def _drain(self) -> None:
+        """End the streams, and let the other requests that have begun finish."""
+        streams(self._app).close()
+        deadline = time.monotonic() + DRAIN_S
+        while time.monotonic() < deadline and any(_busy(each) for each in self._sockets.values()):
+            self._turn(0.1)
 
 
 def _busy(each: Any) -> bool:

@@ -1,0 +1,157 @@
+"""The JSON routes: each calls its command and renders what it gives."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from orchestrator.web.app import create_app
+from tests.unit.doors import TOKEN, OneRepository, Stage
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    made = Stage(tmp_path)
+    made.play = lambda _: None
+    return made
+
+
+@pytest.fixture
+def client(stage: Stage) -> FlaskClient:
+    made = create_app(stage.world).test_client()
+    made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    return made
+
+
+def create(client: FlaskClient, name: str = "cart", key: str | None = None) -> dict:
+    headers = {"Idempotency-Key": key} if key else {}
+    answer = client.post("/api/v1/environments", json={"template": "shop", "name": name}, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return {**answer.get_json(), "location": answer.headers["Location"]}
+
+
+def test_creating_answers_202_with_an_operation_to_follow(client: FlaskClient) -> None:
+    accepted = create(client)
+    operation = client.get(accepted["location"]).get_json()
+    assert (operation["kind"], operation["environment"], operation["actor"]) == ("create", "cart", "ada")
+    shown = client.get("/api/v1/environments/cart").get_json()
+    assert [server["name"] for server in shown["servers"]] == ["cart-api-1", "cart-web-1", "cart-web-2"]
+
+
+def test_the_same_key_is_done_once(client: FlaskClient, stage: Stage) -> None:
+    first, second = create(client, "cart", key="k1"), create(client, "other", key="k1")
+    assert first["operation"]["id"] == second["operation"]["id"]
+    assert [each["name"] for each in client.get("/api/v1/environments").get_json()["environments"]] == ["cart"]
+    assert len(stage.started) >= 1
+
+
+def test_a_single_server_is_an_environment(client: FlaskClient) -> None:
+    answer = client.post("/api/v1/servers", json={"template": "shop", "role": "api", "name": "solo"})
+    assert answer.status_code == 202
+    assert [each["name"] for each in client.get("/api/v1/servers").get_json()["servers"]] == ["solo-api-1"]
+    assert client.get("/api/v1/servers/solo-api-1").get_json()["environment"] == "solo"
+
+
+def test_terminating_what_others_need_asks_first(client: FlaskClient, stage: Stage) -> None:
+    create(client)
+    stage.to_the_end(stage.started[0])
+    with stage.world.store.transaction() as ledger:
+        operation = stage.started[0].id
+        for status in ("provisioning", "configuring", "ready"):
+            ledger.move_environment(stage.started[0].environment, operation, _status(status))
+    refused = client.delete("/api/v1/servers/cart-api-1")
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "needed-by-others")
+    agreed = client.delete("/api/v1/servers/cart-api-1?confirmed=true")
+    assert agreed.status_code == 202
+    assert agreed.get_json()["operation"]["kind"] == "terminate-server"
+
+
+def _status(name: str):  # type: ignore[no-untyped-def]
+    from orchestrator.domain.lifecycle import EnvironmentStatus
+
+    return EnvironmentStatus(name)
+
+
+def test_terminating_an_environment(client: FlaskClient) -> None:
+    create(client)
+    answer = client.delete("/api/v1/environments/cart")
+    assert answer.status_code == 202
+    assert answer.get_json()["environment"]["status"] == "terminating"
+    again = client.post("/api/v1/environments/cart/deployments", json={"what": "main"})
+    assert (again.status_code, again.get_json()["code"]) == (409, "environment-terminating")
+
+
+def test_extending_moves_the_expiry(client: FlaskClient) -> None:
+    before = create(client)["environment"]["expires_at"]
+    extended = client.post("/api/v1/environments/cart/extensions", json={"by": "1d"})
+    assert extended.status_code == 200
+    assert extended.get_json()["expires_at"] > before
+    too_long = client.post("/api/v1/environments/cart/extensions", json={"by": "300d"})
+    assert (too_long.status_code, too_long.get_json()["code"]) == (422, "extension-too-long")
+
+
+def test_retrying_what_did_not_fail_is_a_conflict(client: FlaskClient) -> None:
+    create(client)
+    assert client.post("/api/v1/environments/cart/retries").status_code == 409
+
+
+def test_events_are_paged(client: FlaskClient) -> None:
+    create(client)
+    client.post("/api/v1/environments/cart/extensions", json={"by": "1d"})
+    events = client.get("/api/v1/environments/cart/events").get_json()["events"]
+    assert events[-1]["kind"] == "environment.extended"
+    rest = client.get(f"/api/v1/environments/cart/events?after={events[-2]['seq']}").get_json()["events"]
+    assert rest == events[-1:]
+
+
+def test_templates_and_what_is_wrong_with_them(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/templates").get_json()
+    assert "shop" in [each["name"] for each in answer["templates"]]
+    assert answer["problems"] == []
+    assert [role["role"] for role in client.get("/api/v1/templates/shop").get_json()["roles"]] == ["api", "web"]
+
+
+def test_ready_says_what_is_missing(client: FlaskClient, stage: Stage) -> None:
+    assert client.get("/readyz").status_code == 200
+    salt = stage.world.salt
+    assert isinstance(salt, OneRepository)
+    salt.down = True
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "not-ready")
+    assert "salt-api does not answer" in answer.get_json()["detail"]
+    assert client.get("/healthz").status_code == 200
+
+
+def test_metrics_count_what_is_there(client: FlaskClient) -> None:
+    create(client)
+    client.get("/api/v1/environments/cart")
+    lines = client.get("/metrics").text.splitlines()
+    assert 'brinepool_environments{status="requested"} 1.0' in lines
+    assert 'brinepool_servers{status="requested"} 3.0' in lines
+    assert 'brinepool_operations_active{kind="create",state="pending"} 1.0' in lines
+    assert any(
+        line.startswith("brinepool_http_request_seconds_count") and 'route="/api/v1/environments/<name>"' in line
+        for line in lines
+    )
+
+
+def test_the_document_describes_every_route(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    described = {(method, path) for path, item in document["paths"].items() for method in item}
+    for rule in client.application.url_map.iter_rules():
+        if rule.rule.startswith("/api/"):
+            path = rule.rule.replace("<", "{").replace(">", "}")
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                assert (method.lower(), path) in described
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            assert operation["security"] == [{"token": []}], (method, path)
+            assert "401" in operation["responses"], (method, path)
+    body = document["components"]["schemas"]["CreateEnvironment"]
+    assert body["additionalProperties"] is False
+
+
+def test_answers_are_neither_cached_nor_framed(client: FlaskClient) -> None:
+    headers = client.get("/api/v1/environments").headers
+    assert headers["Cache-Control"] == "no-store"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
