@@ -1,0 +1,60 @@
+# Every target sets up what it needs; `make help` lists them.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test check format bench down lock clean
+
+help: ## What there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## A real environment from nothing: one API, two web servers, on a feature branch
+	@$(BIN)/python examples/demo.py
+
+test: setup-dev ## Every test that this machine can run
+	@$(BIN)/pytest
+
+check: setup-dev ## Format, lint, types, layers and the fast tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/pytest -q tests/unit
+
+format: setup-dev ## Format the code and mend what a linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup-dev ## Speed against plain Salt, as ratios from one run
+	@$(BIN)/python -m bench
+
+down: ## Stop everything that `make demo` or `brine up` started
+	@if [ -x $(BIN)/brine ]; then $(BIN)/brine down; fi
+
+lock: setup-dev ## Resolve the dependencies anew into the hash-checked lock files
+	@$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --allow-unsafe -o requirements.lock pyproject.toml
+	@$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --allow-unsafe --extra dev -c requirements.lock \
+		-o requirements-dev.lock pyproject.toml
+
+clean: down ## Remove the virtual environment and the state folder
+	@rm -rf $(VENV) var
+
+setup: $(VENV)/.ready
+setup-dev: $(VENV)/.ready-dev
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+		echo "Brinepool needs Python 3.11; name it with make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up the virtual environment (a minute or two, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
