@@ -15,10 +15,7 @@ from .returns import progress_of, retcode_of, return_of
 from .runners import Runners
 from .suspense import Patience, Suspense
 
-# How long a minion may take to answer a question about a job, and how soon it is asked again when it knows nothing of
-# it: a minion that has just been given a job may not have begun it yet.
-_ANSWER_SECONDS = 3.0
-_AGAIN_SECONDS = 2.0
+# How often a minion has to say that it does not run a job.
 _DENIALS = 2
 
 
@@ -135,7 +132,7 @@ class JobWatch:
             return self._count_denial()
         if self._probe is None:
             self._probe = self._minions.ask(self._server, "saltutil.find_job", self._jid)
-            self._suspense.hurry(_ANSWER_SECONDS)
+            self._suspense.hurry(self._suspense.patience.answer)
             return None
         answers, self._probe = self._runners.lookup(self._probe), None
         if self._server in answers:
@@ -158,7 +155,7 @@ class JobWatch:
         self._denials += 1
         if self._denials >= _DENIALS:
             return JobNews(lost=True)
-        self._suspense.hurry(_AGAIN_SECONDS)
+        self._suspense.hurry(self._suspense.patience.again)
         return None
 
 

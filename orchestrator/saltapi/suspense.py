@@ -16,20 +16,23 @@ T = TypeVar("T")
 class Patience:
     """In seconds: the `first` silence, growing by half each time up to `longest`; `blind` while there is no stream.
 
-    An outage of Salt is borne for `outage` before whoever waits is told of it.
+    An outage of Salt is borne for `outage` before whoever waits is told of it. A minion gets `answer` to say whether it
+    runs a job, and is asked once more `again` later: one that has just been given a job may not have begun it yet.
     """
 
     first: float = 5.0
     longest: float = 20.0
     blind: float = 2.0
     outage: float = 20.0
+    answer: float = 3.0
+    again: float = 2.0
 
 
 class Suspense:
     """One wait: when the silence has lasted long enough to ask, and what became of the asking."""
 
     def __init__(self, hub: Hub, patience: Patience) -> None:
-        self._hub, self._patience = hub, patience
+        self._hub, self.patience = hub, patience
         self.generation = hub.generation
         self._out_since: float | None = None
         self._error: Unavailable | None = None
@@ -37,12 +40,12 @@ class Suspense:
 
     def heard(self) -> None:
         """A sign of life: be patient again."""
-        self._pause = self._patience.first
+        self._pause = self.patience.first
         self.settle()
 
     def settle(self) -> None:
         """Wait for the pause in force, beginning now."""
-        self.due = time.monotonic() + (self._pause if self._hub.connected else self._patience.blind)
+        self.due = time.monotonic() + (self._pause if self._hub.connected else self.patience.blind)
 
     def hurry(self, seconds: float = 0.0) -> None:
         """Ask after `seconds`."""
@@ -55,7 +58,7 @@ class Suspense:
     def ask(self, question: Callable[[], T]) -> T | None:
         """Carry out `question`. None while Salt is out, which raises Unavailable only when it lasts."""
         self.generation = self._hub.generation
-        self._pause = min(self._pause * 1.5, self._patience.longest)
+        self._pause = min(self._pause * 1.5, self.patience.longest)
         self.settle()
         try:
             answer = question()
@@ -75,5 +78,5 @@ class Suspense:
         self._out_since = self._out_since or now
         self._error = error
         # Waiting does not mend a refused account.
-        if error.code == "salt-login-refused" or now - self._out_since >= self._patience.outage:
+        if error.code == "salt-login-refused" or now - self._out_since >= self.patience.outage:
             raise error
