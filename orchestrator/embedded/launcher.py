@@ -1,6 +1,6 @@
 """Start, find and end the processes of a home. A program and a module; standard library only, Linux only.
 
-    python -I -S launcher.py run [--daemon] NAME -- COMMAND...    become COMMAND, as the only NAME
+    python -I -S launcher.py run [--daemon LOG] NAME -- COMMAND...    become COMMAND, as the only NAME
     python -I -S launcher.py end GRACE KEY=VALUE...               end everything that carries these marks
     python -I -S launcher.py ps KEY=VALUE...                      list it, as JSON
 
@@ -11,7 +11,8 @@ process without our marks is ever touched. A program that wipes its environment 
 session that it shares with one that does not.
 
 `run` first kills what its predecessor left: a salt-master whose parent was killed leaves ten children that hold its
-ports. It takes 15 ms and stands before every supervised program. `--daemon`: in a session of its own, returns at once.
+ports. It takes 15 ms and stands before every supervised program. `--daemon`: in a session of its own, its output
+appended to LOG; returns at once.
 """
 
 import json
@@ -39,20 +40,28 @@ class Process(NamedTuple):
     marks: dict[str, str]
 
 
-def run(name: str, command: list[str], daemon: bool = False) -> None:
-    """Kill what is left of the predecessor and become the command. Returns only in the caller of a daemon."""
-    if daemon:
+def run(name: str, command: list[str], log: str = "") -> None:
+    """Kill what is left of the predecessor and become the command; with `log`, as a daemon (the caller goes on)."""
+    if log:
         if os.fork():
             return
-        os.setsid()
+        become_daemon(log)
     elif os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
     own = {key: os.environ.get(key, "") for key in ("BRINE_HOME", "BRINE_SANDBOX")} | {"BRINE_PROGRAM": name}
-    end(own, by="group")
+    end(own, by="session" if log else "group")
     os.environ["BRINE_PROGRAM"] = name
     # setproctitle (Salt uses it) overwrites /proc/<pid>/environ, where the marks are, unless this is set.
     os.environ["SPT_NOENV"] = "1"
     os.execv(command[0], command)  # noqa: S606  (no shell is wanted)
+
+
+def become_daemon(log: str) -> None:
+    """A session of our own, and no file of the caller's: one who reads our output to its end would wait for ever."""
+    os.setsid()
+    nothing, output = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+    for ours, standard in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(ours, standard)
 
 
 def end(marks: Marks, grace: float = 0, by: str = "session") -> None:
@@ -121,7 +130,7 @@ def main(arguments: list[str]) -> None:
     verb, *rest = arguments
     if verb == "run":
         options, command = rest[: rest.index("--")], rest[rest.index("--") + 1 :]
-        run(options[-1], command, daemon=options[0] == "--daemon")
+        run(options[-1], command, log=options[1] if options[0] == "--daemon" else "")
     elif verb == "end":
         end(dict(mark.split("=", 1) for mark in rest[1:]), grace=float(rest[0]))
     else:

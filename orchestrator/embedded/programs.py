@@ -31,7 +31,7 @@ class Program:
 
 def programs(home: Home) -> tuple[Program, ...]:
     """The programs of a home, in the order in which they start."""
-    return _salt_master(home), _salt_api(home)
+    return _salt_master(home), _salt_api(home), _brinepool(home)
 
 
 def supervisord(home: Home) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from orchestrator.domain.errors import BadInput
 from orchestrator.settings import Settings
@@ -23,7 +24,7 @@ from .home import Home
 from .programs import programs
 
 GIT_HOST = "https://git.example.org/"  # the neutral host that our own templates name their repositories at
-CURATED = ("cloud.conf.d", "cloud.providers.d", "cloud.profiles.d")
+CURATED = ("cloud.providers.d", "cloud.profiles.d")
 LAUNCHER = Path(launcher.__file__)
 
 
@@ -67,7 +68,7 @@ def master(home: Home) -> dict[str, Any]:
         # Our runner and ext_pillar find the site and salt-cloud's configuration here.
         "brinepool": {"home": str(home.root), "site": str(home.site), "cloud_config": str(home.etc / "cloud")},
         "auto_accept": False,  # salt-cloud accepts the key that it made; nobody else gets in
-        "keysize": 2048,  # the master's own key: loaded on every login of a minion, see salt/cloud/cloud.conf.d
+        "keysize": 2048,  # the master's own key: loaded on every login of a minion, see salt/cloud/cloud.conf
         "rest_cherrypy": {"host": address, "port": port, "disable_ssl": True, "debug": False, "thread_pool": 50},
         "netapi_enable_clients": ["local", "local_async", "runner", "runner_async"],
         "sharedsecret": home.secret("salt-api"),
@@ -101,26 +102,43 @@ def rights() -> list[Any]:
 
 
 def cloud(home: Home) -> dict[str, Any]:
-    """Salt-cloud's configuration; `sandbox` is what our driver needs to know (see saltext.clouds.sandbox)."""
+    """Salt-cloud's configuration: the curated one, completed with what only this home knows."""
+    curated = _curated_cloud(home)
+    master = {"master": home.address, "master_port": home.salt_return[1], "publish_port": home.salt_publish[1]}
     return {
+        **curated,
+        "minion": curated.get("minion", {}) | master,
         "log_file": str(home.log / "salt-cloud.log"),
         "cachedir": str(home.salt / "cache" / "cloud"),
-        "default_include": "cloud.conf.d/*.conf",
-        "sandbox": {
-            "folder": str(home.sandboxes),
-            "sockets": str(home.sockets),
-            "network": str(home.network),
-            "launcher": [sys.executable, "-I", "-S", str(LAUNCHER)],
-            "supervisord": str(home.bin / "supervisord"),
-            "salt_minion": str(home.bin / "salt-minion"),
-            "environment": sandbox_environment(home),
-            "minion": {
-                "master": home.address,
-                "master_port": home.salt_return[1],
-                "publish_port": home.salt_publish[1],
-                "user": home.user,
-            },
-        },
+        "sandbox": _sandbox_cloud(home),
+    }
+
+
+def _curated_cloud(home: Home) -> dict[str, Any]:
+    """`<site>/salt/cloud/cloud.conf`. Raises BadInput when it is no YAML mapping."""
+    path = home.site / "salt" / "cloud" / "cloud.conf"
+    try:
+        data = YAML(typ="safe", pure=True).load(path.read_text())
+    except (OSError, YAMLError) as error:
+        raise BadInput("site-incomplete", f"The file {path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise BadInput(
+            "site-incomplete", f"The file {path} must hold settings of salt-cloud, one “name: value” a line."
+        )
+    return data
+
+
+def _sandbox_cloud(home: Home) -> dict[str, Any]:
+    """What our driver needs to know (see saltext.sandboxes.Cloud)."""
+    return {
+        "folder": str(home.sandboxes),
+        "sockets": str(home.sockets),
+        "network": str(home.network),
+        "launcher": [sys.executable, "-I", "-S", str(LAUNCHER)],
+        "supervisord": str(home.bin / "supervisord"),
+        "salt_minion": str(home.bin / "salt-minion"),
+        "environment": sandbox_environment(home),
+        "minion": {"user": home.user},
     }
 
 
@@ -222,7 +240,9 @@ def _link_curated(home: Home) -> None:
 
 def _yaml(data: dict[str, Any]) -> str:
     text = io.StringIO()
-    YAML(typ="safe", pure=True).dump(data, text)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.dump(data, text)
     return text.getvalue()
 
 

@@ -131,12 +131,10 @@ def _start_supervisor(home: Home, settings: Settings, say: Say) -> None:
         for port in program.ports:
             probes.check_free(port)
     say(f"starting {', '.join(program.name for program in programs(home))}")
-    command = [sys.executable, "-I", "-S", str(saltconfig.LAUNCHER), "run", "--daemon", SUPERVISOR, "--"]
-    with (home.log / "supervisord.out").open("ab") as output:
-        subprocess.run(
-            [*command, *supervisord(home)], env=saltconfig.stack_environment(home, settings), cwd=home.root, check=True,
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        )  # fmt: skip
+    log = str(home.log / f"{SUPERVISOR}.out")
+    launch = [sys.executable, "-I", "-S", str(saltconfig.LAUNCHER), "run", "--daemon", log, SUPERVISOR, "--"]
+    environment = saltconfig.stack_environment(home, settings)
+    subprocess.run([*launch, *supervisord(home)], env=environment, cwd=home.root, check=True)
 
 
 def _await_answers(home: Home, say: Say) -> None:
