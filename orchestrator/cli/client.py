@@ -1,9 +1,10 @@
 """The HTTP client of the command line: finds the server and the token by itself, and turns problems into errors."""
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from pydantic import BaseModel, ValidationError
@@ -23,6 +24,8 @@ _ERRORS: dict[int, type[BrinepoolError]] = {
     400: BadInput, 401: NotAllowed, 403: NotAllowed, 404: NotFound, 405: BadInput, 409: Conflict, 413: BadInput,
     422: BadInput, 503: Unavailable,
 }  # fmt: skip
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,7 +66,10 @@ class Client:
 
     def many(self, model: type[M], member: str, path: str, **query: Any) -> list[M]:
         """The list called `member` at `path`."""
-        return [self._parse(model, item) for item in self._json(self._send("GET", path, params=query)).get(member, [])]
+        found = self._json(self._send("GET", path, params=query)).get(member)
+        if not isinstance(found, list):
+            raise self._stranger()
+        return [self._parse(model, item) for item in found]
 
     def post(self, model: type[M], path: str, body: BaseModel | None = None) -> M:
         """Ask for something to be done. Each call has a key of its own, so that no proxy does it twice."""
@@ -133,8 +139,11 @@ class Client:
 
 
 def path(*parts: str) -> str:
-    """An API path; names that a person typed are escaped."""
-    return "/api/v1/" + "/".join(quote(part, safe="") for part in parts)
+    """An API path. Raises BadInput for what can be no name, such as `..`, which would lead somewhere else."""
+    for part in parts:
+        if not _NAME.fullmatch(part):
+            raise BadInput("name-invalid", f"“{part}” is not a name; names have letters, digits and hyphens.")
+    return "/api/v1/" + "/".join(parts)
 
 
 def connect(settings: Settings) -> Client:

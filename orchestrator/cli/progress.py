@@ -57,21 +57,22 @@ class Lines(Silence):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._last = ""
+        self._last: dict[str, str] = {}
 
     def step(self, step: ProgressView) -> None:
         """One line: when, who, what."""
         what = f"{step.phase}: {step.state} ({step.n}/{step.of})" if step.state else step.phase
-        self._say(f"{step.elapsed_s:7.1f} s  {step.server or 'operation'}  {plain(what)}")
+        self._last.pop("", None)
+        self._say(step.server or "operation", plain(what), f"{step.elapsed_s:7.1f} s  ")
 
     def notice(self, sentence: str) -> None:
         """One line, however often it is tried."""
-        self._say(f"{sentence} Trying again.")
+        self._say("", f"{sentence} Trying again.")
 
-    def _say(self, line: str) -> None:
-        if line != self._last:
-            self._console.print(line, soft_wrap=True)
-            self._last = line
+    def _say(self, who: str, what: str, when: str = "") -> None:
+        if self._last.get(who) != what:
+            self._last[who] = what
+            self._console.print(f"{when}{who}  {what}" if who else what, soft_wrap=True)
 
 
 class Board:

@@ -1,0 +1,312 @@
+"""The command line against a whole Brinepool over the fake Salt: what is printed, and every exit code."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import waiting
+from orchestrator.cli.main import run
+from orchestrator.cli.session import Session
+from orchestrator.commands import World, environments, operations, tokens
+from tests.fakes import misbehaviour as bad
+from tests.fakes.saltapi import FakeSaltApi
+from tests.programs import ALICE, ended, shop
+from tests.unit.doors import TOKEN, free_port, served
+
+Brine = Callable[..., tuple[int, str, str]]
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+@pytest.fixture
+def url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    tokens.ensure(world, TOKEN, "ada", "test")
+    with served(world) as found:
+        monkeypatch.setenv("BRINE_URL", found)
+        monkeypatch.setenv("BRINE_TOKEN", TOKEN)
+        yield found
+
+
+@pytest.fixture
+def brine(capsys: pytest.CaptureFixture[str]) -> Brine:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(arguments)
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.out + printed.err
+        return code, printed.out, printed.err
+
+    return call
+
+
+def test_create_waits_and_shows_addresses(url: str, brine: Brine) -> None:
+    code, out, err = brine("env", "create", "shop", "cart", "--branch", "web=feature/cart", "--count", "web=3")
+    assert (code, err) == (0, "")
+    assert not CONTROL.search(out)
+    lines = out.splitlines()
+    assert lines[0].startswith("cart: create, operation ")
+    assert any(re.search(r" s  cart-web-3  configuring: .+ \(\d/\d\)$", line) for line in lines)
+    summary = next(number for number, line in enumerate(lines) if re.match(r"cart is ready after [\d.]+ s;", line))
+    table = lines[summary + 1 :]
+    assert table[0].split() == ["SERVER", "STATUS", "BRANCH", "COMMIT", "URL", "APP", "OWNER", "AGE"]
+    assert [row.split()[:3] for row in table[1:]] == [
+        ["cart-api-1", "ready", "main"], *(["cart-web-" + n, "ready", "feature/cart"] for n in "123"),
+    ]  # fmt: skip
+    assert all("http://127." in row for row in table[1:])
+
+
+def test_lists_and_show_in_words_and_as_json(url: str, world: World, brine: Brine) -> None:
+    assert "brine env create TEMPLATE" in brine("env", "list")[1]
+    ended(world, environments.create(world, ALICE, shop("cart")))
+    assert "cart" in brine("env", "list")[1]
+    assert [each["name"] for each in json.loads(brine("env", "list", "--json")[1])["environments"]] == ["cart"]
+    assert json.loads(brine("env", "list", "--owner", "bob", "--json")[1]) == {"environments": []}
+    shown = brine("env", "show", "cart")[1]
+    assert "alice" in shown
+    assert "cart-web-2" in shown
+    assert json.loads(brine("env", "show", "cart", "--json")[1])["servers_ready"] == 3
+    servers = json.loads(brine("server", "list", "--env", "cart", "--json")[1])["servers"]
+    assert [each["name"] for each in servers] == ["cart-api-1", "cart-web-1", "cart-web-2"]
+    assert "shop-web" in brine("server", "show", "cart-web-1")[1]
+    assert "environment.ready" in brine("env", "events", "cart")[1]
+    assert "API_URL from api" in brine("template", "show", "shop")[1]
+    assert "Storefront" in brine("template", "list")[1]
+
+
+def test_deploy_extend_and_terminate(url: str, world: World, brine: Brine) -> None:
+    ended(world, environments.create(world, ALICE, shop("cart")))
+    assert brine("server", "deploy", "cart-web-1", "feature/cart")[0] == 0
+    assert brine("env", "deploy", "cart", "shop-api/feature/tax")[0] == 0
+    assert environments.show(world, "cart").branches == {"api": "feature/tax", "web": "feature/cart, main"}
+    code, out, _ = brine("env", "extend", "cart", "--by", "1d")
+    assert (code, out) == (0, "cart expires in 1d 23h.\n")
+    code, out, _ = brine("server", "terminate", "cart-web-2", "--yes")
+    assert code == 0
+    assert "cart is ready" in out
+    code, out, err = brine("env", "terminate", "cart", "--yes")
+    assert (code, err) == (0, "")
+    assert re.search(r"^cart is gone, after [\d.]+ s\.$", out, re.MULTILINE)
+
+
+def test_json_is_all_that_is_printed(url: str, brine: Brine) -> None:
+    code, out, err = brine("env", "create", "shop", "cart", "--json")
+    outcome = json.loads(out)
+    assert (code, err, outcome["operation"]["state"], outcome["environment"]["status"]) == (
+        0, "", "succeeded", "ready",
+    )  # fmt: skip
+    outcome = json.loads(brine("env", "terminate", "cart", "--yes", "--json")[1])
+    assert (outcome["operation"]["state"], outcome["environment"]) == ("succeeded", None)
+
+
+def test_without_waiting_it_says_how_to_watch(url: str, world: World, brine: Brine) -> None:
+    code, out, _ = brine("env", "create", "shop", "cart", "--no-wait")
+    operation = operations.list_all(world)[0].id
+    assert code == 0
+    assert out.splitlines() == [
+        f"cart: create, operation {operation}",
+        "Watch it with: brine env show cart --follow",
+    ]
+    code, out, _ = brine("env", "show", "cart", "--follow")
+    assert code == 0
+    assert "cart is ready" in out
+
+
+def test_a_failed_operation_is_1_and_told_in_three_lines(url: str, fake: FakeSaltApi, brine: Brine) -> None:
+    fake.salt.misbehave(bad.FailsDuringHighstate("cart-web-1", state="build", comment="no such wheel: flask"))
+    code, out, err = brine("env", "create", "shop", "cart")
+    assert code == 1
+    assert 1 <= len(err.splitlines()) <= 3
+    assert "cart-web-1" in err
+    assert "no such wheel: flask" in err
+    assert re.search(r"cart-api-1 +ready", out)
+    code, out, err = brine("env", "retry", "cart", "--json")
+    assert (code, err, json.loads(out)["operation"]["state"]) == (1, "", "failed")
+    fake.salt.behave()
+    assert brine("env", "retry", "cart")[0] == 0
+
+
+def test_a_missing_branch_is_2_and_exactly_its_three_lines(url: str, world: World, brine: Brine) -> None:
+    code, out, err = brine("env", "create", "shop", "--branch", "web=feature/crat")
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        "web: there is no branch “feature/crat” in https://git.example.org/shop/web.git.",
+        "The nearest branches are feature/cart and main."
+        if "and main" in err
+        else "The nearest branches are feature/cart.",
+        "Ask again with a branch that exists, or push this one first.",
+    ]
+    assert environments.list_all(world) == []
+    code, out, err = brine("env", "create", "shop", "--branch", "web=feature/crat", "--json")
+    assert (code, err, json.loads(out)["error"]["code"]) == (2, "", "branch-missing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("env", "creat"), "(Did you mean one of: 'create', 'retry'?)"),
+        (("enf", "list"), "Did you mean 'env'?"),
+        (("env", "create", "shop", "--brnch", "x"), "Did you mean '--branch'?"),
+        (("env", "create"), "Missing argument 'TEMPLATE'"),
+        (("env", "create", "shop", "--count", "web=many"), "“web=many” is not a number of servers"),
+        (("env", "create", "shop", "-b", "a", "-b", "b"), "Give one --branch for all roles"),
+        (("server", "logs", "x", "--lines", "0"), "0 is not in the range"),
+        (("template", "lint", "/does/not/exist.yaml"), "does not exist"),
+        (("env", "terminate", "cart"), "Nobody can be asked here; add --yes to terminate cart."),
+    ],
+)
+def test_wrong_usage_is_2(brine: Brine, arguments: tuple[str, ...], sentence: str) -> None:
+    code, out, err = brine(*arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert len(err.splitlines()) <= 4
+
+
+def test_bad_input_is_2(url: str, world: World, brine: Brine) -> None:
+    for arguments, sentence in {
+        ("env", "create", "shpo"): "There is no template “shpo”. Did you mean shop?",
+        ("env", "create", "shop", "Bad_Name"): "cannot be a name",
+        ("env", "create", "shop", "--count", "web=9"): "1 to 4 web servers, not 9",
+        ("env", "create", "shop", "--for", "soon"): "“soon” is not a duration",
+        ("env", "show", "nothing"): "There is no environment “nothing”.",
+        ("env", "terminate", "..", "--yes"): "“..” is not a name",
+        ("env", "show", "../servers?x=1"): "“../servers?x=1” is not a name",
+        ("server", "logs", "nothing-web-1"): "There is no server “nothing-web-1”.",
+        ("server", "create", "shop", "web"): "name one with --use",
+        ("template", "show", "nothing"): "There is no template “nothing”.",
+    }.items():
+        code, out, err = brine(*arguments)
+        assert (code, out, len(err.splitlines())) == (2, "", 1), arguments
+        assert sentence in err
+    assert environments.list_all(world, ended=True) == []
+
+
+def test_a_server_that_does_not_answer_is_3(brine: Brine, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("BRINE_URL", nobody)
+    monkeypatch.setenv("BRINE_TOKEN", TOKEN)
+    code, out, err = brine("env", "list")
+    assert (code, out) == (3, "")
+    assert err == f"Brinepool does not answer at {nobody}; start it with brine up.\n"
+
+
+def test_no_home_and_no_token_are_3(brine: Brine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BRINE_HOME", str(tmp_path / "nowhere"))
+    code, _, err = brine("env", "list")
+    assert code == 3
+    assert "run brine up" in err
+    monkeypatch.setenv("BRINE_URL", "http://127.0.0.1:1")
+    code, _, err = brine("env", "list")
+    assert (code, err) == (3, "Set BRINE_TOKEN to a token that http://127.0.0.1:1 knows.\n")
+
+
+def test_an_unknown_token_is_3(url: str, brine: Brine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRINE_TOKEN", "x" * 40)
+    code, _, err = brine("env", "list")
+    assert code == 3
+    assert "needs a token that Brinepool knows" in err
+
+
+def test_a_stranger_at_the_url_is_3(url: str, brine: Brine, fake: FakeSaltApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRINE_URL", fake.url)
+    code, _, err = brine("env", "list")
+    assert code == 3
+    assert "is not this version of Brinepool" in err
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "http://", "ftp://127.0.0.1"])
+def test_a_wrong_url_is_2(brine: Brine, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("BRINE_URL", wrong)
+    monkeypatch.setenv("BRINE_TOKEN", TOKEN)
+    code, _, err = brine("env", "list")
+    assert code == 2
+    assert "is not a URL of Brinepool" in err
+
+
+def test_a_mistake_of_the_server_is_1_and_names_its_reference(
+    url: str, brine: Brine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(environments, "list_all", stumble)
+    code, _, err = brine("env", "list")
+    assert code == 1
+    assert re.fullmatch(r"Brinepool made a mistake of its own; its log tells more under \w{8}\.\n", err)
+
+
+def test_lint_checks_files_without_a_server(brine: Brine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRINE_HOME", str(tmp_path / "nowhere"))
+    assert brine("template", "lint")[0] == 0  # what we ship is right
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("name: wrong\nroles:\n  api: {app: x, port: many}\n")
+    code, _, err = brine("template", "lint", str(wrong))
+    assert code == 2
+    assert f"{wrong}:3:" in err
+    code, out, _ = brine("template", "lint", str(wrong), "--json")
+    assert code == 2
+    assert json.loads(out)["problems"][0]["line"] == 3
+
+
+def test_a_log_cannot_drive_the_terminal(url: str, world: World, brine: Brine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestrator.commands import servers
+    from orchestrator.commands.views import LogView
+
+    lines = ["\x1b[2Jwiped", "[bold]not markup[/]", "tab\there"]
+    monkeypatch.setattr(servers, "logs", lambda *_, **__: LogView(server="cart-web-1", lines=lines))
+    assert brine("server", "logs", "cart-web-1")[1].splitlines() == ["[2Jwiped", "[bold]not markup[/]", "tab\there"]
+
+
+def test_terminating_asks_and_asks_again_when_others_need_it(
+    url: str, world: World, brine: Brine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(world, environments.create(world, ALICE, shop("cart")))
+    monkeypatch.setattr(Session, "interactive", True)
+    asked: list[str] = []
+
+    def answer(*answers: bool) -> None:
+        left = list(answers)
+        asked.clear()
+        monkeypatch.setattr(waiting.click, "confirm", lambda text: asked.append(text) or left.pop(0))
+
+    answer(False)
+    assert brine("server", "terminate", "cart-api-1")[0] == 2
+    answer(True, False)
+    code, _, err = brine("server", "terminate", "cart-api-1")
+    assert (code, err) == (2, "Nothing was terminated.\n")
+    assert len(asked) == 2
+    assert "cart-web-1, cart-web-2 needs cart-api-1" in asked[1]
+    assert len(environments.show(world, "cart").servers) == 3
+    answer(True, True)
+    assert brine("server", "terminate", "cart-api-1")[0] == 0
+    answer(True)
+    assert brine("env", "terminate", "cart")[0] == 0
+    assert asked == ["Terminate cart (shop, 2 servers, owner alice)?"]
+
+
+def test_every_command_has_help_with_an_example(brine: Brine) -> None:
+    from orchestrator.cli.main import brine as group
+
+    def commands(command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:  # type: ignore[no-untyped-def]
+        if hasattr(command, "commands"):
+            for name, child in command.commands.items():
+                yield from commands(child, (*path, name))
+        else:
+            yield path
+
+    paths = list(commands(group, ()))
+    assert len(paths) >= 20
+    for path in paths:
+        code, out, _ = brine(*path, "-h")
+        assert code == 0
+        assert "Example" in out, path
+        if path[0] in ("env", "server", "template"):
+            assert "--json" in out, path
+
+
+def test_a_setting_that_is_wrong_is_named(brine: Brine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRINE_PORT", "many")
+    code, _, err = brine("env", "list")
+    assert code == 2
+    assert err.startswith("The setting BRINE_PORT is wrong")
