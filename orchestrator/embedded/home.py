@@ -72,7 +72,7 @@ class Home:
 
     @property
     def salt(self) -> Path:
-        """The master's root_dir: keys, cache, job cache."""
+        """The master's keys, cache and job cache."""
         return self.root / "salt"
 
     @property

@@ -77,12 +77,13 @@ def master(home: Home) -> dict[str, Any]:
 
 
 def _salt_paths(home: Home) -> dict[str, Any]:
-    """Where the master keeps its things; all absolute, below the root_dir."""
+    """Where the master keeps its things. No root_dir: Salt would take sock_dir below it, and that must be short."""
+    cache = home.salt / "cache"
     return {
-        "root_dir": str(home.salt),
         "pki_dir": str(home.salt / "pki"),
-        "cachedir": str(home.salt / "cache"),
-        "extension_modules": str(home.salt / "cache" / "extmods"),
+        "cachedir": str(cache),
+        "extension_modules": str(cache / "extmods"),
+        "sqlite_queue_dir": str(cache / "queues"),
         "sock_dir": str(home.sockets / "master"),  # short, see Home.sockets
         "pidfile": str(home.run / "salt-master.pid"),
         "api_pidfile": str(home.run / "salt-api.pid"),

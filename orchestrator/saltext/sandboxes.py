@@ -107,7 +107,7 @@ def furnish(cloud: Cloud, name: str, minion: Mapping[str, Any], keys: Mapping[st
     _private(cloud.socket_folder(name))
     for file, content in keys.items():
         _write(folder / "etc" / "pki" / file, content, 0o400 if file.endswith(".pem") else 0o644)
-    own = {**minion, **cloud.minion, **_minion_paths(cloud, name)}
+    own = {**minion, **cloud.minion, **_minion_settings(cloud, name)}
     _write(folder / "etc" / "minion", json.dumps(own, indent=1), 0o600)  # JSON is YAML
     _write(folder / "supervisord.conf", _supervisor(cloud, name), 0o600)
     _write(folder / "boot.json", json.dumps(_boot(cloud, name)), 0o600)
@@ -203,17 +203,23 @@ def _number(cloud: Cloud, address: str) -> int:
     return int.from_bytes(map(int, address.split("."))) - int(cloud.network.network_address)
 
 
-def _minion_paths(cloud: Cloud, name: str) -> dict[str, str]:
-    folder = cloud.folder / name
+def _minion_settings(cloud: Cloud, name: str) -> dict[str, Any]:
+    """What makes this minion this sandbox's. No root_dir: Salt would take sock_dir below it, and that must be short."""
+    folder, sockets = cloud.folder / name, cloud.socket_folder(name)
     return {
         "id": name,
-        "root_dir": str(folder),
         "pki_dir": str(folder / "etc" / "pki"),
         "cachedir": str(folder / "cache"),
         "extension_modules": str(folder / "cache" / "extmods"),
-        "sock_dir": str(cloud.socket_folder(name)),
+        "sock_dir": str(sockets),
         "pidfile": str(folder / "run" / "salt-minion.pid"),
         "log_file": str(folder / "log" / "minion"),
+        # For our modules and states on the minion: `'sandbox' in opts` tells that it is one.
+        "sandbox": {
+            "folder": str(folder),
+            "services": str(folder / "services.d"),
+            "supervisor": str(sockets / "supervisor"),
+        },
     }
 
 
