@@ -13,14 +13,16 @@ from orchestrator.saltext.answers import Refused, without_login
 GIT_SECONDS = 30
 
 
-def branches(site: Path, template: str, role: str) -> dict[str, Any]:
+def branches(site: Path, template: str, role: str, git_config: Path) -> dict[str, Any]:
     """`{repository, default, branches}` of a role. Names go in, never a URL, so no caller can make git go elsewhere.
+
+    `git_config`: git's configuration when the environment names none, as when salt-run is typed by hand.
 
     Raises Refused: template-unknown, role-unknown, repository-unreachable.
     """
     described = _role(site, template, role)
     shown = without_login(described.repository)
-    found = sorted(_remote_branches(described.repository, shown))
+    found = sorted(_remote_branches(described.repository, shown, git_config))
     return {"repository": shown, "default": described.branch, "branches": found}
 
 
@@ -44,7 +46,7 @@ def _template(site: Path, template: str) -> Template:
         raise Refused("template-unknown", f"The template {template} is not valid; ask ops.", str(error)) from error
 
 
-def _remote_branches(repository: str, shown: str) -> list[str]:
+def _remote_branches(repository: str, shown: str, git_config: Path) -> list[str]:
     """`git ls-remote`, which never asks anybody for a password and never runs a program named by a URL."""
     quiet = {
         "GIT_TERMINAL_PROMPT": "0",
@@ -52,9 +54,11 @@ def _remote_branches(repository: str, shown: str) -> list[str]:
         "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
         "LC_ALL": "C",
     }
+    configured = {"GIT_CONFIG_GLOBAL": str(git_config)} if git_config.is_file() else {}
+    environment = configured | os.environ | quiet
     command = ["git", "-c", "protocol.ext.allow=never", "ls-remote", "--heads", "--", repository]
     try:
-        asked = subprocess.run(command, env=os.environ | quiet, capture_output=True, text=True, timeout=GIT_SECONDS)
+        asked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=GIT_SECONDS)
     except subprocess.TimeoutExpired:
         raise _unreachable(shown, f"git did not answer within {GIT_SECONDS} seconds.") from None
     if asked.returncode:

@@ -54,14 +54,17 @@ class Pool:
 
     def find(self, server: str, provider: str) -> dict[str, Any] | None:
         """One machine, or None when its provider has none of this name."""
-        return self.machines(provider)[server] if server in self.names(provider) else None
+        return self.machines(provider).get(server)
 
     def where(self, server: str) -> str | None:
         """The provider that has a machine of this name, for one that we have no note of."""
         return next((provider for provider in self.providers() if server in self.names(provider)), None)
 
-    def create(self, server: str, profile: str) -> None:
-        """Make the machine with a new key, accepted on this master. Raises Refused("create-failed")."""
+    def create(self, server: str, profile: str) -> dict[str, Any]:
+        """Make the machine with a new key, accepted on this master, and describe it. Raises Refused("create-failed").
+
+        A machine that was just made counts as running: its minion may need a moment, and the caller waits for that.
+        """
         try:
             made = self._map.create(self._machine_config(server, profile))
         except (Exception, SystemExit) as error:  # drivers and Salt's option checks leave in every way there is
@@ -69,6 +72,8 @@ class Pool:
         if not made or (isinstance(made, dict) and made.get("Error")):
             detail = str(made.get("Error")) if made else "The driver returned nothing; the master's log has more."
             raise Refused("create-failed", _sentence(server, "created"), detail)
+        provider = str(self._map.opts["profiles"][profile]["provider"])
+        return _machine(made, provider) | {"profile": profile, "state": "running"}
 
     def start(self, server: str, provider: str) -> bool:
         """Start a stopped machine. False when its driver cannot."""

@@ -77,9 +77,12 @@ def branches(template: str, role: str) -> dict[str, Any]:
     """
     from orchestrator.saltext.branches import branches as look
 
-    site = Path(__opts__["brinepool"]["site"])
+    options = __opts__["brinepool"]
+    site, git_config = Path(options["site"]), Path(options.get("home", "")) / "etc" / "gitconfig"
     return answer(
-        "repository-unreachable", "The branches could not be read; ask ops.", lambda: look(site, template, role)
+        "repository-unreachable",
+        "The branches could not be read; ask ops.",
+        lambda: look(site, template, role, git_config),
     )
 
 
@@ -89,35 +92,45 @@ def _create(data: dict[str, Any], profile: str) -> dict[str, Any]:
     with stored.lock(record.server):
         if record.operation <= stored.destroyed_by(record.server):
             raise Refused("superseded", f"The server {record.server} was terminated by a later operation.")
-        created = _ensure(record, provider, profile, stored, pool)
-        machine = pool.find(record.server, provider)
-        if machine is None or not machine["address"]:
+        machine = _living(record, provider, stored, pool)
+        created = machine is None
+        if machine is None:
+            machine = _make(record, provider, profile, stored, pool)
+        if not machine["address"]:
             raise Refused("create-failed", f"The server {record.server} was made, but has no address; ask ops.")
         stored.put(record.model_copy(update={"address": machine["address"]}))
         return {"created": created, "server": _described(record.server, machine, stored)}
 
 
-def _ensure(record: "Record", provider: str, profile: str, stored: "Stored", pool: "Pool") -> bool:
-    """Make sure that the machine is there, is ours and runs. True when it had to be made."""
-    machine, ours = pool.find(record.server, provider), stored.record(record.server)
-    if machine and not ours:
+def _living(record: "Record", provider: str, stored: "Stored", pool: "Pool") -> dict[str, Any] | None:
+    """The server's machine when it is whole, switched on if need be; None when there is one to be made.
+
+    A half-made machine, or one without its key, is removed: nothing in it can be trusted or used.
+    """
+    server, machine = record.server, pool.find(record.server, provider)
+    if machine is None:
+        return None
+    ours = stored.record(server)
+    if not ours:
         raise Refused(
             "create-failed",
-            f"There is a machine {record.server} that Brinepool did not make; choose another name or remove it.",
+            f"There is a machine {server} that Brinepool did not make; choose another name or remove it.",
         )
-    if machine and stored.key(record.server) == "accepted":
-        complete = machine["state"] == "running" or (
-            ours and ours.get("address") and pool.start(record.server, provider)
-        )
-        if complete:
-            return False
-    if machine:  # half-made, or without its key: nothing in it can be trusted or used
-        pool.destroy(record.server, provider)
-    stored.forget_minion(record.server)  # nobody who bore this name before may speak for it
+    if stored.key(server) == "accepted":
+        if machine["state"] == "running":
+            return machine
+        if ours.get("address") and pool.start(server, provider):
+            return machine | {"state": "running"}
+    pool.destroy(server, provider)
+    return None
+
+
+def _make(record: "Record", provider: str, profile: str, stored: "Stored", pool: "Pool") -> dict[str, Any]:
+    """Make the machine. Nobody who bore its name before may speak for it."""
+    stored.forget_minion(record.server)
     stored.put(record.model_copy(update={"address": None}))
     stored.put_machine(record.server, provider, profile)
-    pool.create(record.server, profile)
-    return True
+    return pool.create(record.server, profile)
 
 
 def _destroy(server: str, operation: str) -> dict[str, Any]:

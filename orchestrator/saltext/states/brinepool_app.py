@@ -26,7 +26,7 @@ OUTPUT_LINES = 30  # the end of a failed build, where the reason is
 LOG_LINES = 15
 REQUEST_SECONDS = 5
 POLL_SECONDS = (0.05, 1.0)  # from the first pause between two questions to the longest
-DOWN_SECONDS = 5  # an app that is down for so long, supervisor's restarts included, will not come back
+DOWN_SECONDS = 10  # an app that was down for so long, taken together, does not come up by being started again
 
 # Runs a line in the checkout ($2) with the env file ($1) in force, as the start script does.
 _IN_FORCE = 'cd "$2" && set -a && . "$1" && set +a && eval "$3"'
@@ -99,20 +99,20 @@ def built(
 def healthy(name: str, log: str, service: str, deadline: int = 120) -> dict[str, Any]:
     """The URL `name` answers with 2xx within `deadline` seconds; asked at once and then in short pauses.
 
-    Fails early when the app's service stays down. A failure's comment has the last answer and the end of the app's log.
+    Fails early when the service does not stay up. A failure has the last answer and the end of the app's log.
     """
     if __opts__["test"]:
         return _result(name, None, "The app's health would be asked for.")
-    started, answer, down_since = time.monotonic(), "", None
+    started, down = time.monotonic(), 0.0
     for pause in _pauses():
-        answer = _ask(name)
-        if answer == "":
-            return _result(name, True, f"Healthy after {time.monotonic() - started:.1f} s.")
-        down_since = _down_since(service, down_since)
-        ended = down_since is not None and time.monotonic() - down_since > DOWN_SECONDS
-        if ended or time.monotonic() - started + pause > deadline:
-            waited = f"the app has ended, {answer}" if ended else f"{answer} for {deadline} seconds"
-            return _unhealthy(name, waited, log)
+        answer, waited = _ask(name), time.monotonic() - started
+        if not answer:
+            return _result(name, True, f"Healthy after {waited:.1f} s.")
+        down += 0 if __salt__["service.status"](service) else pause
+        if down > DOWN_SECONDS:
+            return _unhealthy(name, "the app ends each time it is started", log)
+        if waited + pause > deadline:
+            return _unhealthy(name, f"{answer} for {deadline} seconds", log)
         time.sleep(pause)
     raise AssertionError("the pauses never end")
 
@@ -143,11 +143,6 @@ def _ask(url: str) -> str:
         return f"it did not answer ({getattr(error, 'reason', error)})"
     except Exception as error:  # noqa: BLE001  (http.client has its own tree of errors for what is no HTTP)
         return f"it did not answer in HTTP ({type(error).__name__})"
-
-
-def _down_since(service: str, before: float | None) -> float | None:
-    """Since when the service has been down without a break; None while it runs."""
-    return None if __salt__["service.status"](service) else before or time.monotonic()
 
 
 def _env() -> dict[str, str]:
