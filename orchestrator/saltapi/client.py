@@ -176,6 +176,8 @@ class SaltClient(Pepper):  # type: ignore[misc]  # (pepper has no types)
             raise self._unreachable(_hint(response))
         if status == requests.codes.gateway_timeout:
             raise self._unanswered("The Salt master did not finish in time; try again.", _hint(response))
+        if status == requests.codes.server_error:
+            raise self._unanswered("Salt failed inside while doing that; its log says why.", _hint(response))
         if status != requests.codes.ok:
             raise self._nonsense(f"{status}: {_hint(response)}")
 

@@ -77,7 +77,7 @@ class JobWatch:
         self._hub, self._runners, self._minions = hub, runners, minions
         self._suspense = Suspense(hub, patience)
         self._seq = 0
-        self._told: set[int] = set()
+        self._told: set[str] = set()  # tags
         self._probe: str | None = None  # a find_job under way
         self._denied = False  # the minion said that it does not run the job; not yet checked against the cache
         self._denials = 0
@@ -113,14 +113,14 @@ class JobWatch:
 
     def _told_by(self, events: list[Event]) -> JobNews | None:
         """News from events; repeated ones are none."""
-        states = [state for event in events if (state := progress_of(event)) and state.n not in self._told]
-        unique = {state.n: state for state in states}
-        returned = next((found for event in events if (found := return_of(event))), None)
-        if events:
+        fresh = {event.tag: event for event in events if event.tag not in self._told}
+        self._told.update(fresh)
+        if fresh:
             self._suspense.heard()
             self._denials = 0
-        self._told.update(unique)
-        return JobNews(progress=tuple(unique.values()), returned=returned) if unique or returned else None
+        progress = tuple(state for event in fresh.values() if (state := progress_of(event)))
+        returned = next((found for event in fresh.values() if (found := return_of(event))), None)
+        return JobNews(progress=progress, returned=returned) if progress or returned else None
 
     def _inquire(self) -> JobNews | None:
         """One step towards the truth: the job cache, then the minion, then the cache once more."""

@@ -24,8 +24,11 @@ def progress_of(event: Event) -> StateProgress | None:
     if "/prog/" not in event.tag or not isinstance(result, dict) or not isinstance(result.get("__run_num__"), int):
         return None
     name = result.get("__id__") or result.get("name") or "?"
-    n = result["__run_num__"] + 1
-    return StateProgress(n=n, of=int(told.get("len", n)), name=str(name), ok=result.get("result") is not False)
+    # Numbers of states that only react to others lie beyond the count, and some numbers are left out.
+    of = int(told.get("len") or result["__run_num__"] + 1)
+    return StateProgress(
+        n=min(result["__run_num__"] + 1, of), of=of, name=str(name), ok=result.get("result") is not False
+    )
 
 
 def return_of(event: Event) -> JobReturn | None:
