@@ -1,11 +1,12 @@
 """Salt's `service` for a sandbox: the same states as on a systemd machine, carried out by the sandbox's supervisord.
 
 In force where the minion's configuration says `providers: {service: sandbox_service}`. A service is defined by a
-section `[program:NAME]` in `services.d/*.conf` of the sandbox. A definition that was written or changed is read when the
-service is started or restarted, so no state needs to know about it. Reload is restart: programs differ in what they
+section `[program:NAME]` in `services.d/*.conf` of the sandbox. A definition that was written or changed is read when
+the service is started or restarted, so no state needs to know about it. Reload is restart: programs differ in what they
 understand.
 
-A service counts as started when it has stayed up for its own `startsecs`. Functions raise CommandExecutionError with a
+As with systemd, a service counts as started when its process was; that it stays up and works is for the health state
+to say, which need not wait for `startsecs` to pass. Functions raise CommandExecutionError with a
 sentence when the service is not defined, ends right after its start, or the supervisor does not answer.
 """
 
@@ -151,11 +152,10 @@ def _adopt(supervisor: Any, name: str) -> None:
 
 
 def _start(supervisor: Any, name: str) -> None:
-    """Start it, unless autostart was quicker, and wait until it is up for good or has failed."""
+    """Start it, unless autostart was quicker. Raises when its process could not be started or has ended already."""
     if _state(supervisor, name) not in BUSY:
         supervisor.startProcess(name, False)
-    state = _settled(supervisor, name, while_in=("STARTING",))
-    if state != "RUNNING":
+    if _state(supervisor, name) not in UP:
         raise CommandExecutionError(f"The service {name} ended right after its start. {_last_words(supervisor, name)}")
 
 
