@@ -6,9 +6,11 @@ All that leaves the minion through here is masked: no value of an env file is in
 import fcntl
 import logging
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ __outputter__ = {"highstate": "highstate"}
 
 MAX_LOG_LINES = 1000
 _TAIL_BYTES = 256 * 1024
+STARTED = "--- started"  # the start script writes it before each start
 
 
 def __virtual__() -> str:
@@ -52,6 +55,24 @@ def paths(app: str | None = None) -> dict[str, Any]:
     }
 
 
+def repository(url: str) -> str:
+    """The URL that git really uses for `url`, after the machine's `url.<base>.insteadOf`.
+
+    git.latest compares the URL that it is given with the one that git shows, which is the rewritten one; when they
+    differ it removes the remote with its branches, and the next switch of branches fails for want of them.
+
+    CLI Example: salt cart-test-api-1 brinepool.repository https://git.example.org/shop/api.git
+    """
+    asked = subprocess.run(
+        ["git", "ls-remote", "--get-url", "--", url],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip() or url
+
+
 def highstate(test: bool | None = None, **kwargs: Any) -> Any:
     """`state.highstate` with live progress, masked: its return, its progress events and its retcode.
 
@@ -81,7 +102,10 @@ def logs(lines: int = 100) -> str:
 
 
 def log_tail(path: str, lines: int = 20) -> str:
-    """The last lines of a file, never a part of a line (half a secret would not be recognised). "" without a file."""
+    """The last lines of a file; "" without a file. What is said again and again is shown once.
+
+    Never a part of a line: half a secret would not be recognised.
+    """
     try:
         with Path(path).open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -90,7 +114,19 @@ def log_tail(path: str, lines: int = 20) -> str:
     except OSError:
         return ""
     whole = text.splitlines() if size <= _TAIL_BYTES else text.splitlines()[1:]
-    return "\n".join(whole[-lines:])
+    return "\n".join(_said_once(whole)[-lines:])
+
+
+def last_words(path: str, lines: int = 20) -> str:
+    """The last lines that an app has written since it was started."""
+    latest = log_tail(path, MAX_LOG_LINES).rpartition(STARTED)[2]
+    return "\n".join(latest.strip().splitlines()[-lines:])
+
+
+def _said_once(lines: list[str]) -> list[str]:
+    """The lines, with a number behind one that repeats the line before it."""
+    counted = [(line, len(list(group))) for line, group in groupby(lines)]
+    return [line if count == 1 else f"{line} ({count} times)" for line, count in counted]
 
 
 def mask(text: str) -> str:

@@ -119,7 +119,7 @@ def healthy(name: str, log: str, service: str, deadline: int = 120) -> dict[str,
 
 def _unhealthy(url: str, waited: str, log: str) -> dict[str, Any]:
     """The failure, with what the app itself said last."""
-    tail = __salt__["brinepool.log_tail"](log, LOG_LINES) or "(it has written nothing)"
+    tail = __salt__["brinepool.last_words"](log, LOG_LINES) or "(it has written nothing)"
     comment = f"Not healthy: {url}: {waited}.\nThe end of the app's log:\n{tail}"
     return _result(url, False, __salt__["brinepool.mask"](comment))
 

@@ -32,7 +32,7 @@ checkout-lock:
 # for tags or history would break.
 checkout:
   git.latest:
-    - name: {{ app.repository | json }}
+    - name: {{ salt['brinepool.repository'](app.repository) | json }}
     - rev: {{ app.branch | json }}
     - target: {{ at.checkout | json }}
     - branch: deployed
