@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from . import names
 from .durations import parse_duration
@@ -141,18 +141,19 @@ class Template(_Curated):
     deadlines: Deadlines = Deadlines()
     roles: dict[RoleName, Role] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _needs_name_roles(self) -> Self:
-        for name, role in self.roles.items():
+    @field_validator("roles")
+    @classmethod
+    def _needs_name_roles(cls, roles: dict[str, Role]) -> dict[str, Role]:
+        for name, role in roles.items():
             for variable, needed in role.needs.items():
-                if needed not in self.roles:
+                if needed not in roles:
                     raise ValueError(
                         f"role {name} needs {variable} from role {needed}, which is not there; "
-                        f"the roles are {', '.join(self.roles)}"
+                        f"the roles are {', '.join(roles)}"
                     )
                 if needed == name:
                     raise ValueError(f"role {name} cannot need itself")
-        return self
+        return roles
 
     def role_of(self, word: str) -> str | None:
         """The role that a person means by a role's or an app's name; None when there is none."""

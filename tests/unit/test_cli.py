@@ -81,7 +81,7 @@ def test_deploy_extend_and_terminate(url: str, world: World, brine: Brine) -> No
     assert brine("env", "deploy", "cart", "shop-api/feature/tax")[0] == 0
     assert environments.show(world, "cart").branches == {"api": "feature/tax", "web": "feature/cart, main"}
     code, out, _ = brine("env", "extend", "cart", "--by", "1d")
-    assert (code, out) == (0, "cart expires in 1d 23h.\n")
+    assert (code, out) == (0, "cart expires in 2d.\n")
     code, out, _ = brine("server", "terminate", "cart-web-2", "--yes")
     assert code == 0
     assert "cart is ready" in out
