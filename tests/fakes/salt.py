@@ -20,6 +20,7 @@ from tests.fakes.highstate import STATES, highstate_of, progress_of
 
 M = TypeVar("M", bound=bad.Misbehaviour)
 Event = tuple[str, dict[str, Any]]
+NONSENSE = "nonsense"  # the tag of what is put on the stream as it is
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 
@@ -132,6 +133,17 @@ class FakeSalt:
                 for _ in range(2 if self.does(bad.RepeatsEvents) else 1):
                     if not hangs:
                         reader.put(event)
+
+    def say(self, text: str) -> None:
+        """Put `text` on every open stream, as it is."""
+        with self.lock:
+            for reader in self._readers:
+                reader.put((NONSENSE, {"text": text}))
+
+    def unsaid(self) -> bool:
+        """Whether something waits to be put on a stream."""
+        with self.lock:
+            return any(not reader.empty() for reader in self._readers)
 
     def listen(self) -> SimpleQueue[Event | None]:
         """A queue of all events from now on; None ends it."""

@@ -21,7 +21,7 @@ from typing import Any, Self
 from orchestrator.saltapi.adapter import SaltApi
 from orchestrator.saltapi.suspense import Patience
 from tests.fakes import misbehaviour as bad
-from tests.fakes.salt import Durations, FakeSalt
+from tests.fakes.salt import NONSENSE, Durations, FakeSalt
 
 USER, PASSWORD = "brinepool", "the fake's secret"
 # Tests do not wait for seconds of silence.
@@ -34,12 +34,14 @@ _RIGHTS = {
 
 
 class FakeSaltApi:
-    """The server. `salt` is the Salt behind it; `calls` counts requests by function, `logins` the logins."""
+    """The server. `salt` is the Salt behind it; `calls` counts requests by function, `logins` the logins,
+    `connections` how often somebody connected."""
 
     def __init__(self, salt: FakeSalt | None = None, durations: Durations | None = None) -> None:
         self.salt = salt or FakeSalt(durations)
         self.calls: Counter[str] = Counter()
         self.logins = 0
+        self.connections = 0
         self.tokens: dict[str, int] = {}  # how often each was used
         self._port = 0
         self._server: _Server | None = None
@@ -135,6 +137,7 @@ class _Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
+        self.api.connections += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
@@ -242,6 +245,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._chunk("retry: 400\n")
             while (event := reader.get()) is not None:
                 tag, data = event
+                if tag == NONSENSE:
+                    self._chunk(data["text"])
+                    continue
                 self._chunk(f"tag: {tag}\n")
                 self._chunk(f"data: {json.dumps({'tag': tag, 'data': data})}\n\n")
             self.wfile.write(b"0\r\n\r\n")
