@@ -136,7 +136,7 @@ def extend(session: Session, name: str, by: str | None) -> None:
       brine env extend cart-test --by 1d
     """
     found = session.client.post(EnvironmentView, path("environments", name, "extensions"), Extend(by=by))
-    session.show(found, f"{name} expires in {render.ago(found.expires_in_s)}.")
+    session.show(found, f"{name} expires in {render.left(found.expires_in_s)}.")
 
 
 @env.command()

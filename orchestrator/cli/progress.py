@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -113,9 +113,7 @@ class Board:
                 self._mark(step), Text(plain(name)), status_text(step.phase), _bar(step), _state(step),
                 Text(f"{self._elapsed(step):.1f} s", style="dim"),
             )  # fmt: skip
-        if self._notice:
-            table.add_row(Text("!", style="yellow"), Text(self._notice, style="yellow"))
-        return table
+        return Group(table, Text(f"!  {self._notice}", style="yellow")) if self._notice else table
 
     def _mark(self, step: ProgressView) -> RenderableType:
         if step.phase in ("ready", "terminated"):

@@ -1,5 +1,6 @@
 """Tables and lines for people. What comes from outside is shown as text: no markup, no control characters."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -27,6 +28,11 @@ def status_text(status: str) -> Text:
 def ago(seconds: float) -> str:
     """How long, in the two largest units."""
     return format_duration(timedelta(seconds=seconds))
+
+
+def left(seconds: float) -> str:
+    """How much time is left; whole minutes, so that what was made for a day reads as 1d a moment later."""
+    return ago(math.ceil(seconds / 60) * 60)
 
 
 def failure_lines(failure: FailureView) -> list[str]:
@@ -125,7 +131,7 @@ def _status(view: EnvironmentView) -> Text:
 
 
 def _expiry(view: EnvironmentView) -> str:
-    return "-" if view.status in ("terminating", "terminated") else ago(view.expires_in_s)
+    return "-" if view.status in ("terminating", "terminated") else left(view.expires_in_s)
 
 
 def _count(role: RoleView) -> str:

@@ -47,7 +47,14 @@ class Session:
             click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
             return
         for part in readable:
+            self.print(part)
+
+    def print(self, part: RenderableType) -> None:
+        """Print for a person; in a pipe without the blanks that fill a table up."""
+        with self.console.capture() as captured:
             self.console.print(part)
+        lines = captured.get().splitlines()
+        click.echo("\n".join(lines if self.console.is_terminal else [line.rstrip() for line in lines]))
 
     def say(self, line: str) -> None:
         """One line for a person; nothing when JSON is asked for."""

@@ -102,7 +102,7 @@ def _report(session: Session, ended: OperationView, now: EnvironmentView | None,
     if ended.state == OperationState.SUCCEEDED:
         session.say(_success(ended, now))
     if now and now.servers:
-        session.console.print(render.servers(now.servers))
+        session.print(render.servers(now.servers))
     if ended.state != OperationState.SUCCEEDED:
         for line in _why(ended, now):
             click.echo(line, err=True)
@@ -113,20 +113,29 @@ def _success(ended: OperationView, now: EnvironmentView | None) -> str:
     if now is None:
         return f"{ended.environment} is gone, after {took}."
     degraded = f", but degraded: {now.degraded.rstrip('.')}" if now.degraded else ""
-    return f"{now.name} is {now.status} after {took}{degraded}; it expires in {render.ago(now.expires_in_s)}."
+    return f"{now.name} is {now.status} after {took}{degraded}; it expires in {render.left(now.expires_in_s)}."
 
 
 def _why(ended: OperationView, now: EnvironmentView | None) -> list[str]:
-    """Each cause once: the operation's own, then those of servers that it does not name."""
-    causes: list[FailureView] = []
+    """Each cause once, in at most three lines: the operation's own, then those of servers that it does not name."""
+    told: dict[tuple[str, str], tuple[FailureView, list[str]]] = {}
     for failure in (ended.failure, *(server.failure for server in (now.servers if now else ()))):
-        if failure and not any(_covers(cause, failure) for cause in causes):
-            causes.append(failure)
-    if not causes:
+        if failure:
+            cause, servers = told.setdefault((failure.code, _generic(failure)), (failure, []))
+            servers += [name for name in failure.servers if name not in (*cause.servers, *servers)]
+    if not told:
         return [f"The {ended.kind} of {ended.environment} was {ended.state}."]
-    return [line for cause in causes for line in render.failure_lines(cause)]
+    return [line for cause, servers in told.values() for line in _cause_lines(cause, servers)]
 
 
-def _covers(cause: FailureView, failure: FailureView) -> bool:
-    same = (cause.code, cause.title) == (failure.code, failure.title)
-    return same or (cause.code == failure.code and set(failure.servers) <= set(cause.servers))
+def _generic(failure: FailureView) -> str:
+    """The title without the names of servers: what fails on several of them for one reason is told once."""
+    title = failure.title
+    for name in sorted(failure.servers, key=len, reverse=True):
+        title = title.replace(name, "")
+    return title.strip(" :,and")
+
+
+def _cause_lines(cause: FailureView, others: list[str]) -> list[str]:
+    first, *rest = render.failure_lines(cause)
+    return [f"{first} The same on {', '.join(others)}." if others else first, *rest]

@@ -35,8 +35,8 @@ def list_all(world: World, active: bool = False, limit: int = 50) -> list[Operat
 def follow(world: World, operation: str, after: int = 0) -> Iterator[ProgressView | None]:
     """Progress as it happens, from behind `after`, until the operation has ended and everything was told.
 
-    None about every second when nothing happened, so that a front door notices a client that went away. This is the
-    one source of progress.
+    None at least every second when there is nothing to tell, also while other operations keep the hub busy, so that a
+    front door notices a client that went away. This is the one source of progress.
     """
     since = show(world, operation).requested_at
     while True:
@@ -52,8 +52,8 @@ def follow(world: World, operation: str, after: int = 0) -> Iterator[ProgressVie
         if found is None or found.state.ended:
             return
         # The hub wakes at once what this process wrote; the second is for what another process wrote.
-        if not world.hub.wait(seen, 1.0):
-            yield None
+        world.hub.wait(seen, 1.0)
+        yield None
 
 
 def new(actor: Actor, kind: Kind, environment: str, request: dict[str, Any], world: World) -> Operation:

@@ -127,6 +127,18 @@ def test_a_failed_operation_is_1_and_told_in_three_lines(url: str, fake: FakeSal
     assert brine("env", "retry", "cart")[0] == 0
 
 
+def test_what_fails_on_several_servers_for_one_reason_is_told_once(url: str, fake: FakeSaltApi, brine: Brine) -> None:
+    for name in ("cart-api-1", "cart-web-1"):
+        fake.salt.misbehave(
+            bad.FailsDuringHighstate(name, state="health", comment=f"Not healthy: http://{name}: it answered 503.")
+        )
+    code, _, err = brine("env", "create", "shop", "cart")
+    assert code == 1
+    assert len(err.splitlines()) <= 3
+    assert "cart-api-1" in err
+    assert "The same on cart-web-1." in err
+
+
 def test_a_missing_branch_is_2_and_exactly_its_three_lines(url: str, world: World, brine: Brine) -> None:
     code, out, err = brine("env", "create", "shop", "--branch", "web=feature/crat")
     assert (code, out) == (2, "")

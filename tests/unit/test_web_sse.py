@@ -102,6 +102,23 @@ def test_streams_are_capped_and_short_requests_still_answer(stage: Stage, url: s
     assert _eventually_opens(url, operation)
 
 
+def test_a_client_that_hung_up_is_noticed_while_others_work(stage: Stage, url: str) -> None:
+    operation, done = start(url), threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.02):
+            stage.world.hub.notify()
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    streams = [open_stream(url, operation) for _ in range(3)]
+    for stream in streams:
+        stream.close()
+    assert _eventually_opens(url, operation)
+    done.set()
+    worker.join()
+
+
 def test_a_head_request_takes_no_place(stage: Stage, url: str) -> None:
     operation = start(url)
     for _ in range(5):

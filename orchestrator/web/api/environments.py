@@ -66,14 +66,14 @@ def show_environment(path: Name) -> Response:
 
 @api.delete("/<name>", responses=answers(202, Accepted, 404, 409, 503))
 def terminate_environment(path: Name, query: Confirmed, header: Idempotent) -> Response:
-    """Terminate an environment; 409 when others need it, unless `confirmed=true`"""
+    """Terminate an environment; 409 when others need it, unless confirmed=true"""
     ask = Terminate(confirmed=query.confirmed)
     return accepted(commands.terminate(world(), actor(), path.name, ask, key=header.key))
 
 
 @api.post("/<name>/deployments", responses=answers(202, Accepted, 404, 409, 503))
 def deploy_to_environment(path: Name, body: Deploy, header: Idempotent) -> Response:
-    """Deploy a branch, or `app/branch`, to an environment"""
+    """Deploy a branch, or app/branch, to an environment"""
     return accepted(commands.deploy(world(), actor(), path.name, body, key=header.key))
 
 

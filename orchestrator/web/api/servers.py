@@ -50,7 +50,7 @@ def show_server(path: Name) -> Response:
 
 @api.delete("/<name>", responses=answers(202, Accepted, 404, 409, 503))
 def terminate_server(path: Name, query: Confirmed, header: Idempotent) -> Response:
-    """Terminate a server; 409 when others need it, unless `confirmed=true`"""
+    """Terminate a server; 409 when others need it, unless confirmed=true"""
     ask = Terminate(confirmed=query.confirmed)
     return accepted(commands.terminate(world(), actor(), path.name, ask, key=header.key))
 
