@@ -20,11 +20,12 @@ REGISTRY = Path("/tmp/brinepool-networks")  # noqa: S108  (the one folder that a
 FIRST, LAST = 2, 254  # 127.0/16 and 127.1/16 are in everybody's use
 
 
-def claim(home: Path, recorded: IPv4Network | None, *, registry: Path = REGISTRY) -> IPv4Network:
+def claim(home: Path, recorded: IPv4Network | None, *, registry: Path | None = None) -> IPv4Network:
     """Claim a network for `home`: the one it has recorded if it still can be had, else a free one.
 
     Raises Unavailable when the registry cannot be written or no network is left. The caller records the answer.
     """
+    registry = registry or REGISTRY
     _open_to_all(registry)
     with FileLock(registry / f"lock-{os.getuid()}"):
         for number in _candidates(home, recorded):
@@ -35,9 +36,9 @@ def claim(home: Path, recorded: IPv4Network | None, *, registry: Path = REGISTRY
     )
 
 
-def release(home: Path, network: IPv4Network, *, registry: Path = REGISTRY) -> None:
+def release(home: Path, network: IPv4Network, *, registry: Path | None = None) -> None:
     """Give a claim back; one that is not ours is left alone."""
-    claim_file = registry / str(_number(network))
+    claim_file = (registry or REGISTRY) / str(_number(network))
     if _holder(claim_file) == str(home):
         claim_file.unlink(missing_ok=True)
 
