@@ -157,9 +157,12 @@ def _env() -> dict[str, str]:
 
 
 def _changed_names(old: str, new: str) -> list[str]:
-    """The variables whose lines differ; our own env files have one line for each."""
-    lines = set(old.splitlines()) ^ set(new.splitlines())
-    return sorted({line.partition("=")[0] for line in lines})
+    """The variables whose lines differ; our own env files have one line for each.
+
+    Not by splitlines, which also splits at characters inside values: a part of a value would pass for a name.
+    """
+    lines = set(old.split("\n")) ^ set(new.split("\n"))
+    return sorted({line.partition("=")[0] for line in lines if line})
 
 
 def _write_private(path: Path, text: str, user: str | None) -> None:
