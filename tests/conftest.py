@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.commands import World
-from tests import programs
+from tests import embedded, programs
 from tests.fakes.saltapi import FakeSaltApi
 
 
@@ -22,4 +22,11 @@ def fake() -> Iterator[FakeSaltApi]:
 def world(fake: FakeSaltApi, tmp_path: Path) -> Iterator[World]:
     """A whole Brinepool over the fake Salt."""
     with programs.brinepool(programs.settings_for(tmp_path), fake.connect()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Stack]:
+    """One embedded stack for the whole run, without servers of its own. Tests take names of their own."""
+    with embedded.running(tmp_path_factory.mktemp("home")) as running:
         yield running
