@@ -5,6 +5,7 @@ from ulid import ULID
 from orchestrator.domain.durations import format_duration, parse_duration
 from orchestrator.domain.environment import Actor, Environment, Kind, Operation
 from orchestrator.domain.errors import BadInput, Conflict
+from orchestrator.domain.failures import listed
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus, Target
 from orchestrator.ports import Ledger
 
@@ -111,10 +112,8 @@ def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | 
             return running, [f"{name} is being terminated already."]
         users = ledger.users_of(found.id)
         if users and not ask.confirmed:
-            others = ", ".join(user.name for user in users)
-            raise Conflict(
-                "needed-by-others", f"{others} uses {name} and would be left without it; confirm with --yes."
-            )
+            names, verb = [user.name for user in users], "uses" if len(users) == 1 else "use"
+            raise Conflict("needed-by-others", f"{listed(names)} {verb} {name} and would be left without it.")
         operation = new(actor, Kind.TERMINATE, found.id, {}, world)
         ledger.add_operation(operation, key)
         begin_termination(ledger, found, operation)

@@ -65,10 +65,10 @@ def idle(ledger: Ledger, found: Environment, world: World) -> None:
     not_terminating(found)
     running = ledger.operation(found.operation)
     if running is not None and not running.state.ended:
-        since = format_duration(world.clock.now() - running.requested_at)
+        span = format_duration(world.clock.now() - running.requested_at)
         raise Conflict(
             "environment-busy",
-            f"{running.actor.person} is {doing(running)} {found.name} since {since}; "
+            f"{running.actor.person} is {doing(running)} {found.name}, for {span} by now; "
             "wait until that has ended, or terminate the environment.",
         )
 

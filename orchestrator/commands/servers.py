@@ -2,6 +2,7 @@
 
 from orchestrator.domain.environment import Actor, Environment, Kind, Operation, Server
 from orchestrator.domain.errors import Conflict, Unavailable
+from orchestrator.domain.failures import listed
 from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus, Target
 from orchestrator.domain.wiring import dependents
 from orchestrator.ports import Ledger
@@ -87,7 +88,8 @@ def _nobody_needs(world: World, ledger: Ledger, server: Server, environment: Env
     needy = [other.name for other in ledger.servers(environment.id) if other.role in needing]
     needy += [user.name for user in ledger.users_of(environment.id)]
     if needy:
-        raise Conflict("needed-by-others", f"{', '.join(needy)} needs {server.name}; confirm with --yes.")
+        verb = "needs" if len(needy) == 1 else "need"
+        raise Conflict("needed-by-others", f"{listed(needy)} {verb} {server.name} and would be left without it.")
 
 
 def logs(world: World, name: str, lines: int = 100) -> LogView:

@@ -15,6 +15,7 @@ from jsonpath_ng.ext import parse
 
 ROOT_CAUSES = "$[?(@.result == false && @.__state_ran__ != false)]"
 _NO_REVISION = re.compile(r"No revision matching '(?P<branch>[^']+)' exists in the remote repository")
+_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b")  # each server has its own, the cause is the same
 _EVIDENCE_LINES = 20
 
 
@@ -81,7 +82,7 @@ def branch_missing(subject: Subject) -> Failure:
     return Failure(
         code="branch-missing",
         title=f"{subject.role}: there is no branch “{subject.branch}” in {subject.repository}.",
-        explanation=f"The nearest branches are {_listed(near)}." if near else "The repository shows no branches.",
+        explanation=f"The nearest branches are {listed(near)}." if near else "The repository shows no branches.",
         action="Ask again with a branch that exists, or push this one first.",
         servers=(subject.server,) if subject.server else (),
     )
@@ -141,7 +142,11 @@ def _evidence(state: Mapping[str, Any], comment: str) -> str:
 
 
 def _render_error(text: str, subject: Subject) -> Failure:
-    if "is running as PID" in text or "state run is already" in text or ("The function" in text and "is running" in text):
+    if (
+        "is running as PID" in text
+        or "state run is already" in text
+        or ("The function" in text and "is running" in text)
+    ):
         return Failure(
             code="minion-busy",
             title=f"{subject.server}: another highstate is still running there.",
@@ -215,17 +220,18 @@ def group(failures: Iterable[Failure]) -> list[Failure]:
         generic = failure.title
         for server in failure.servers:
             generic = generic.replace(server, "{server}")
-        key = (failure.code, generic, failure.explanation)
+        key = (failure.code, generic, _ADDRESS.sub("{address}", failure.explanation))
         known = grouped.get(key)
         if known is None:
             grouped[key] = failure
             continue
         servers = tuple(sorted({*known.servers, *failure.servers}))
-        grouped[key] = replace(known, servers=servers, title=generic.replace("{server}", _listed(servers)))
+        grouped[key] = replace(known, servers=servers, title=generic.replace("{server}", listed(servers)))
     return list(grouped.values())
 
 
-def _listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; nothing for none."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 

@@ -288,7 +288,7 @@ def test_terminating_asks_and_asks_again_when_others_need_it(
     code, _, err = brine("server", "terminate", "cart-api-1")
     assert (code, err) == (2, "Nothing was terminated.\n")
     assert len(asked) == 2
-    assert "cart-web-1, cart-web-2 needs cart-api-1" in asked[1]
+    assert "cart-web-1 and cart-web-2 need cart-api-1" in asked[1]
     assert len(environments.show(world, "cart").servers) == 3
     answer(True, True)
     assert brine("server", "terminate", "cart-api-1")[0] == 0

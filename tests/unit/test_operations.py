@@ -136,7 +136,7 @@ def test_a_failed_highstate_is_told_as_its_root_cause(world: World, fake: FakeSa
 def test_two_at_once_get_one_winner_and_a_sentence(world: World, fake: FakeSaltApi) -> None:
     fake.salt.misbehave(bad.NeverComesUp())
     environments.create(world, ALICE, shop())
-    with pytest.raises(Conflict, match="alice is creating cart-test since"):
+    with pytest.raises(Conflict, match="alice is creating cart-test, for"):
         environments.retry(world, BOB, "cart-test")
     ended(world, environments.terminate(world, ALICE, "cart-test", Terminate()))
 
