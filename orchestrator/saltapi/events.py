@@ -5,6 +5,7 @@ nothing about the connection. It checks the token before each event and ends the
 notices that a reader is gone only when it sends the next event.
 """
 
+import contextlib
 import json
 import logging
 import random
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 QUIET_SECONDS = 600.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _CHUNK = 65_536
+_NO_JOB = "20000101000000000000"
 
 
 class EventStream:
@@ -73,6 +75,7 @@ class EventStream:
             with self._client.stream("/events", self._quiet) as response:
                 self._response = response
                 self._hub.set_connected(True)
+                self._free_abandoned()
                 self._read(response)
         # AttributeError: what urllib3 raises when its connection is shut down under it by another thread.
         except (Unavailable, requests.RequestException, HTTPError, OSError, ValueError, AttributeError) as error:
@@ -90,6 +93,16 @@ class EventStream:
             data = event.get("data") if isinstance(event, dict) else None
             if isinstance(data, dict):
                 self._hub.publish(str(event.get("tag", "")), data, len(message.data))
+
+    def _free_abandoned(self) -> None:
+        """Cause an event when this is not the first stream: it makes salt-api let go of the thread of the last one.
+
+        Else a Salt at which nothing happens overnight would have no thread left in the morning.
+        """
+        if self._hub.generation == 1:
+            return
+        with contextlib.suppress(Unavailable):
+            self._client.call({"client": "runner_async", "fun": "jobs.lookup_jid", "kwarg": {"jid": _NO_JOB}})
 
     def _hang_up(self) -> None:
         """Make the reading thread's `recv` return; a plain close would leave it waiting."""

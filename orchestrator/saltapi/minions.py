@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -126,8 +127,7 @@ class JobWatch:
         """One step towards the truth: the job cache, then the minion, then the cache once more."""
         cached = self._runners.lookup(self._jid)
         if self._server in cached:
-            ret = cached[self._server]
-            return JobNews(returned=JobReturn(ret=ret, retcode=retcode_of(ret)))
+            return self._ended(cached[self._server])
         if self._denied:
             return self._count_denial()
         if self._probe is None:
@@ -138,6 +138,11 @@ class JobWatch:
         if self._server in answers:
             self._weigh(answers[self._server])
         return None
+
+    def _ended(self, ret: Any) -> JobNews:
+        """The job cache has the return; what was heard while it was asked goes first, and knows the real retcode."""
+        heard = self._listen(time.monotonic()) or JobNews()
+        return heard if heard.returned else replace(heard, returned=JobReturn(ret=ret, retcode=retcode_of(ret)))
 
     def _weigh(self, running: Any) -> None:
         """The minion's answer to find_job: a description of the running job, or nothing."""

@@ -217,14 +217,13 @@ def test_a_highstate_tells_its_progress_and_returns(leg: Leg, salt: SaltApi, ser
     jid = salt.new_jid()
     salt.submit(server, jid, "highstate")
     progress, returned = follow(salt, server, jid, leg.patience)
-    assert [state.n for state in progress] == sorted(state.n for state in progress)
-    assert {"checkout", "env", "build", "service", "health"} <= {state.name for state in progress}
-    assert all(1 <= state.n <= state.of for state in progress)
-    assert all(state.ok for state in progress)
     assert returned is not None
-    assert returned.retcode == 0
+    assert returned.retcode == 0, returned.ret
     assert isinstance(returned.ret, dict)
     assert any(state.get("data", {}).get("commit") for state in returned.ret.values())
+    assert {"checkout", "env", "build", "service", "health"} <= {state.name for state in progress}
+    assert [state.n for state in progress] == sorted(state.n for state in progress)
+    assert all(1 <= state.n <= state.of and state.ok for state in progress)
 
 
 def test_a_job_that_ended_is_told_again_and_to_others(leg: Leg, salt: SaltApi, server: str) -> None:
