@@ -12,7 +12,7 @@ session that it shares with one that does not.
 
 `run` first kills what its predecessor left: a salt-master whose parent was killed leaves ten children that hold its
 ports. It takes 15 ms and stands before every supervised program. `--daemon`: in a session of its own, its output
-appended to LOG; returns at once.
+appended to LOG; returns when it has become COMMAND and so can be found.
 """
 
 import json
@@ -43,7 +43,10 @@ class Process(NamedTuple):
 def run(name: str, command: list[str], log: str = "") -> None:
     """Kill what is left of the predecessor and become the command; with `log`, as a daemon (the caller goes on)."""
     if log:
+        ready, alive = os.pipe()  # closed in the daemon when it becomes the command, or dies
         if os.fork():
+            os.close(alive)
+            os.read(ready, 1)
             return
         become_daemon(log)
     elif os.getpgrp() != os.getpid():

@@ -147,7 +147,8 @@ def sandbox_environment(home: Home) -> dict[str, str]:
     """The whole environment of a sandbox, as an image would give it: nothing of the caller's but where programs are."""
     return {
         "BRINE_HOME": str(home.root),
-        "PATH": f"{os.environ.get('PATH', os.defpath)}:{home.bin}",
+        # `python3` is the one that we run from: a machine's own often lacks pip or venv, which the sample apps build with.
+        "PATH": f"{home.bin}:{os.environ.get('PATH', os.defpath)}",
         **_plain(home),
         "PIP_CONFIG_FILE": str(home.etc / "pip.conf"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -25,12 +25,10 @@ class SandboxStatus:
 
 
 def all_of(home: Home) -> tuple[SandboxStatus, ...]:
-    """Every sandbox of the home. One runs when its supervisor and its minion do."""
-    living = {
-        (process.marks.get("BRINE_SANDBOX"), process.marks["BRINE_PROGRAM"])
-        for process in launcher.find({"BRINE_HOME": str(home.root)})
-    }
-    return tuple(_status(file, living) for file in sorted(home.sandboxes.glob("*/meta.json")))
+    """Every sandbox of the home. One runs when its supervisord lives, which keeps its minion and its apps up."""
+    living = launcher.find({"BRINE_HOME": str(home.root), "BRINE_PROGRAM": "supervisord"})
+    running = {process.marks.get("BRINE_SANDBOX") for process in living if process.pid == process.session}
+    return tuple(_status(file, running) for file in sorted(home.sandboxes.glob("*/meta.json")))
 
 
 def start(home: Home, name: str) -> None:
@@ -39,7 +37,6 @@ def start(home: Home, name: str) -> None:
     subprocess.run(boot["start"], env=boot["environment"], check=True, capture_output=True)
 
 
-def _status(file: Path, living: set[tuple[str | None, str]]) -> SandboxStatus:
+def _status(file: Path, running: set[str | None]) -> SandboxStatus:
     meta, name = json.loads(file.read_text()), file.parent.name
-    running = {(name, "supervisord"), (name, "salt-minion")} <= living
-    return SandboxStatus(name, "running" if running else "stopped", meta["address"], meta["profile"])
+    return SandboxStatus(name, "running" if name in running else "stopped", meta["address"], meta["profile"])

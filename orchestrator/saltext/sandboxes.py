@@ -161,12 +161,11 @@ def all_of(cloud: Cloud) -> dict[str, Meta]:
 
 
 def running(cloud: Cloud) -> set[str]:
-    """The names of those that really run: a living supervisord with a living minion."""
-    answer = subprocess.run([*cloud.launcher, "ps", cloud.marks("")[0]], check=True, capture_output=True, text=True)
-    living: dict[str, set[str]] = {}
-    for process in json.loads(answer.stdout):
-        living.setdefault(process["marks"].get("BRINE_SANDBOX", ""), set()).add(process["marks"]["BRINE_PROGRAM"])
-    return {name for name, programs in living.items() if name and {"supervisord", "salt-minion"} <= programs}
+    """The names of those whose supervisord lives. It is what init is to a machine: it keeps the minion and apps up."""
+    marks = (cloud.marks("")[0], "BRINE_PROGRAM=supervisord")
+    answer = subprocess.run([*cloud.launcher, "ps", *marks], check=True, capture_output=True, text=True)
+    found = [process for process in json.loads(answer.stdout) if process["pid"] == process["session"]]
+    return {process["marks"].get("BRINE_SANDBOX", "") for process in found} - {""}
 
 
 def is_half_made(cloud: Cloud, name: str) -> bool:

@@ -77,7 +77,7 @@ def full_restart(name: str) -> bool:
 def status(name: str, sig: str | None = None) -> bool:
     """Whether the service runs. `sig` is Salt's way to find a process by its command line; not needed here."""
     with _supervisor() as supervisor:
-        return _state(supervisor, name) in UP
+        return _is_up(supervisor, name)
 
 
 def offline() -> bool:
@@ -172,14 +172,26 @@ def _stop(supervisor: Any, name: str) -> None:
         _settled(supervisor, name, while_in=BUSY)
 
 
-def _settled(supervisor: Any, name: str, while_in: tuple[str, ...]) -> str:
-    """The state that comes after those in `while_in`."""
+def _settled(supervisor: Any, name: str, while_in: tuple[str, ...]) -> None:
+    """Wait until its state is none of those in `while_in`."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while (state := _state(supervisor, name)) in while_in:
         if time.monotonic() > deadline:
             raise CommandExecutionError(f"The service {name} is still {state.lower()} after {SETTLE_SECONDS:.0f} s.")
         time.sleep(POLL_SECONDS)
-    return state
+
+
+def _is_up(supervisor: Any, name: str) -> bool:
+    """Whether it runs, and its process really lives: a busy supervisor notices an end late and calls it running."""
+    info = _info(supervisor, name) or {"statename": ""}
+    return info["statename"] in UP and _lives(info["pid"])
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _state(supervisor: Any, name: str) -> str:
