@@ -20,6 +20,7 @@ from orchestrator.engine.runtime import Runtime, install
 from orchestrator.engine.schedule import start_scheduler
 from orchestrator.ports import Clock, Salt
 from orchestrator.saltapi.adapter import SaltApi
+from orchestrator.saltapi.client import password_file
 from orchestrator.settings import Settings
 from orchestrator.web import serve as web
 from orchestrator.web.app import create_app
@@ -76,8 +77,7 @@ def serve(settings: Settings) -> None:
 def _salt_api(settings: Settings) -> SaltApi:
     """The adapter to the salt-api of the settings, else to the embedded one."""
     url = settings.salt_api_url or embedded.find(settings).salt_api_url
-    file = settings.password_file
-    return SaltApi(url, settings.salt_api_user, lambda: file.read_text().strip(), settings.salt_api_eauth)
+    return SaltApi(url, settings.salt_api_user, password_file(settings.password_file), settings.salt_api_eauth)
 
 
 def _durable_engine(settings: Settings, engine: sa.Engine) -> SQLAlchemyDatasource:

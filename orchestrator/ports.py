@@ -105,7 +105,10 @@ class Salt(Protocol):
         """A job id of Salt's form, unique in this process and ascending."""
 
     def submit(self, server: str, jid: str, function: str, argument: Mapping[str, Any] | None = None) -> None:
-        """Start `brinepool.<function>` on the minion under `jid`. A minion that has seen `jid` ignores it."""
+        """Start `brinepool.<function>` on the minion under `jid`. A minion that has seen `jid` ignores it.
+
+        SaltRefused: `server-unknown`, when the master knows no minion of that name.
+        """
 
     def news(self, server: str, jid: str, seconds: float) -> JobNews:
         """Wait up to `seconds` for something new about the job; an empty answer when nothing came.

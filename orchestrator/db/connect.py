@@ -1,4 +1,4 @@
-"""Opening the database: the engine with the settings that several threads and the durable engine need, and migrations."""
+"""Opening the database: the engine, tuned for several threads and the durable engine, and the migrations."""
 
 from pathlib import Path
 from typing import Any

@@ -32,6 +32,7 @@ from .stories import context, server_of, still_in_charge
 Data = dict[str, Any]
 _SILENCE = timedelta(seconds=12)  # a busy minion reports its first state well within this
 _PING = 15.0  # seconds a minion gets to answer when its job stays silent
+_RUNNER = 60.0  # seconds
 _SUBMIT = timedelta(minutes=2)  # how long a job may wait for salt-api before it counts as failed
 
 
@@ -42,7 +43,7 @@ def create_machine(operation: str, server: str, until: str) -> Data:
     def attempt() -> Data:
         with current().store.transaction() as ledger:
             record, profile = _record(ledger, operation, server), _server(ledger, operation, server).profile
-        machine = current().salt.create(record, profile, seconds_until(deadline))
+        machine = current().salt.create(record, profile, _slice(deadline))
         return {"address": machine.address, "port": record.port}
 
     return _patiently(attempt, operation, server, deadline)
@@ -121,7 +122,7 @@ def destroy_machine(operation: str, server: str, until: str) -> Data:
     deadline = parse(until)
 
     def attempt() -> Data:
-        current().salt.destroy(server, operation, seconds_until(deadline))
+        current().salt.destroy(server, operation, _slice(deadline))
         return {}
 
     return _patiently(attempt, operation, server, deadline)
@@ -142,6 +143,12 @@ def _patiently(attempt: Callable[[], Data], operation: str, server: str, deadlin
                 return {"failure": salt_refused(server, error.code, error.message, error.detail).to_data()}
             threading.Event().wait(min(pause, left))  # between attempts there is nothing to be woken by
             pause = min(pause * 2, SLICE)
+
+
+def _slice(deadline: datetime) -> float:
+    """How long one call to the master may take. A runner that was killed with its master never answers, so the call is
+    repeated (it is idempotent) instead of waited for until the deadline."""
+    return min(seconds_until(deadline), _RUNNER)
 
 
 def _wanted(operation: str) -> None:

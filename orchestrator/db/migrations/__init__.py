@@ -1,0 +1,1 @@
+"""Alembic: `env.py` runs what is in `versions/`."""
