@@ -147,7 +147,7 @@ def sandbox_environment(home: Home) -> dict[str, str]:
     """The whole environment of a sandbox, as an image would give it: nothing of the caller's but where programs are."""
     return {
         "BRINE_HOME": str(home.root),
-        # `python3` is the one that we run from: a machine's own often lacks pip or venv, which the sample apps build with.
+        # `python3` is the one that we run from: a machine's own often lacks pip or venv, which the samples need.
         "PATH": f"{home.bin}:{os.environ.get('PATH', os.defpath)}",
         **_plain(home),
         "PIP_CONFIG_FILE": str(home.etc / "pip.conf"),
