@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .stack import Machine
+from .stack import Machine, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,20 @@ def test_a_service_starts_is_left_alone_and_restarts_with_its_new_definition(mac
     assert machine.call("service.status", "app") is False
 
 
-def test_a_service_that_dies_right_away_is_a_failed_start_with_its_last_words(machine):
-    machine.define("broken", "/bin/sh -c 'echo no such column; exit 3'", "redirect_stderr = true")
-    failed = machine.state("service.running", "broken")
+def test_a_service_that_cannot_be_started_is_a_failed_start(machine):
+    machine.define("absent", "/no/such/program")
+    failed = machine.state("service.running", "absent")
     assert failed["result"] is False
-    assert failed["comment"].startswith("The service broken ended right after its start. Its last words:\nno such")
-    assert machine.call("service.status", "broken") is False
+    assert "/no/such/program" in failed["comment"]
+    assert machine.call("service.status", "absent") is False
+
+
+def test_a_service_that_dies_is_not_called_running(machine):
+    machine.define("broken", "/bin/sh -c 'exit 3'", "autorestart = false", "startretries = 0")
+    machine.call("service.start", "broken")
+    wait_for(lambda: machine.call("service.status", "broken") is False)
+    machine.define("broken", "/bin/sleep 100")
+    assert machine.state("service.running", "broken")["changes"] == {"broken": True}
 
 
 def test_a_service_that_nobody_defined_fails(machine):

@@ -6,8 +6,8 @@ the service is started or restarted, so no state needs to know about it. Reload 
 understand.
 
 As with systemd, a service counts as started when its process was; that it stays up and works is for the health state
-to say, which need not wait for `startsecs` to pass. Functions raise CommandExecutionError with a
-sentence when the service is not defined, ends right after its start, or the supervisor does not answer.
+to say, which need not wait for `startsecs` to pass. Functions raise CommandExecutionError with a sentence when the
+service is not defined, cannot be started, has ended at once, or the supervisor does not answer.
 """
 
 import re
@@ -39,8 +39,8 @@ def __virtual__() -> str | tuple[bool, str]:
 def start(name: str) -> bool:
     """Start the service, with its definition as it is now; one that runs is left alone."""
     with _supervisor() as supervisor:
-        if _state(supervisor, name) not in UP:
-            _stop(supervisor, name)  # it may be waiting for its next try
+        if not _is_up(_info(supervisor, name)):
+            _stop(supervisor, name)  # it may be in the middle of its next try, with an old definition
             _adopt(supervisor, name)
             _start(supervisor, name)
     return True
@@ -77,7 +77,7 @@ def full_restart(name: str) -> bool:
 def status(name: str, sig: str | None = None) -> bool:
     """Whether the service runs. `sig` is Salt's way to find a process by its command line; not needed here."""
     with _supervisor() as supervisor:
-        return _is_up(supervisor, name)
+        return _is_up(_info(supervisor, name))
 
 
 def offline() -> bool:
@@ -160,14 +160,16 @@ def _adopt(supervisor: Any, name: str) -> None:
 
 def _start(supervisor: Any, name: str) -> None:
     """Start it, unless autostart was quicker. Raises when its process could not be started or has ended already."""
-    if _state(supervisor, name) not in BUSY:
+    if not _is_busy(supervisor, name):
         supervisor.startProcess(name, False)
-    if _state(supervisor, name) not in UP:
-        raise CommandExecutionError(f"The service {name} ended right after its start. {_last_words(supervisor, name)}")
+    info = _info(supervisor, name)
+    if not _is_up(info):
+        why = (info and info["spawnerr"]) or _last_words(supervisor, name)
+        raise CommandExecutionError(f"The service {name} ended right after its start. {why}")
 
 
 def _stop(supervisor: Any, name: str) -> None:
-    if _state(supervisor, name) in BUSY:
+    if _is_busy(supervisor, name):
         supervisor.stopProcess(name, False)
         _settled(supervisor, name, while_in=BUSY)
 
@@ -175,16 +177,16 @@ def _stop(supervisor: Any, name: str) -> None:
 def _settled(supervisor: Any, name: str, while_in: tuple[str, ...]) -> None:
     """Wait until its state is none of those in `while_in`."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while (state := _state(supervisor, name)) in while_in:
+    while (info := _info(supervisor, name)) and info["statename"] in while_in:
         if time.monotonic() > deadline:
-            raise CommandExecutionError(f"The service {name} is still {state.lower()} after {SETTLE_SECONDS:.0f} s.")
+            state = info["statename"].lower()
+            raise CommandExecutionError(f"The service {name} is still {state} after {SETTLE_SECONDS:.0f} s.")
         time.sleep(POLL_SECONDS)
 
 
-def _is_up(supervisor: Any, name: str) -> bool:
-    """Whether it runs, and its process really lives: a busy supervisor notices an end late and calls it running."""
-    info = _info(supervisor, name) or {"statename": ""}
-    return info["statename"] in UP and _lives(info["pid"])
+def _is_up(info: dict[str, Any] | None) -> bool:
+    """Whether its process really lives: a busy supervisor notices an end late, and calls it running until then."""
+    return info is not None and info["statename"] in UP and _lives(info["pid"])
 
 
 def _lives(pid: int) -> bool:
@@ -194,13 +196,13 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def _state(supervisor: Any, name: str) -> str:
-    """Supervisor's name for its state; empty when supervisor does not have it."""
+def _is_busy(supervisor: Any, name: str) -> bool:
     info = _info(supervisor, name)
-    return str(info["statename"]) if info else ""
+    return info is not None and info["statename"] in BUSY
 
 
 def _info(supervisor: Any, name: str) -> dict[str, Any] | None:
+    """What supervisor knows about it; None when supervisor does not have it."""
     return next((info for info in supervisor.getAllProcessInfo() if info["name"] == name), None)
 
 
