@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.embedded import home, stack
+from orchestrator.embedded import home, networks, stack
 from orchestrator.settings import CHECKOUT, Settings
 
 from .stack import RunningStack
@@ -49,6 +49,7 @@ def start_stack(
         stack.down(one.settings, one.said.append)
         left = one.processes()
         shutil.rmtree(one.home.sockets, ignore_errors=True)
+        networks.release(one.home.root, one.home.network)
         assert left == []
 
 
