@@ -1,6 +1,7 @@
 """The composition root: the only place that names concrete adapters, and where everything is connected and started."""
 
 import logging
+from importlib.metadata import version
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -69,8 +70,9 @@ def running(settings: Settings, salt: Salt | None = None, clock: Clock | None = 
 
 def serve(settings: Settings) -> None:
     """`brine serve`: API, engine and scheduler in one process, until SIGTERM."""
-    address, port = embedded.find(settings).brinepool
+    address, port = embedded.claim(settings).brinepool
     with running(settings) as world:
+        log.info("Brinepool %s answers at http://%s:%s", version("brinepool"), address, port)
         web.serve(create_app(world), address, port, settings.threads)
 
 

@@ -80,6 +80,10 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = "_".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise BadInput(
+                "setting-unknown", f"There is no setting “{name}”; settings.toml has a misspelt line."
+            ) from error
         raise BadInput("setting-invalid", f"The setting BRINE_{name.upper()} is wrong: {first['msg']}.") from error
     except ValueError as error:  # a settings.toml that is no TOML
         raise BadInput("setting-invalid", f"The file settings.toml in the home cannot be read: {error}.") from error

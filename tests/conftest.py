@@ -1,5 +1,6 @@
 """Fixtures that several parts of the suite share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,3 +31,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Stack]:
     """One embedded stack for the whole run, without servers of its own. Tests take names of their own."""
     with embedded.running(tmp_path_factory.mktemp("home")) as running:
         yield running
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where everything is installed (BRINE_TEST_SKIPS=forbidden, as in CI), a skipped test is a failed run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("BRINE_TEST_SKIPS") == "forbidden" and reporter and reporter.stats.get("skipped"):
+        reporter.write_line("\nTests were skipped, which BRINE_TEST_SKIPS=forbidden does not allow.")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

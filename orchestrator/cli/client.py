@@ -113,6 +113,9 @@ class Client:
         if "code" not in problem or "detail" not in problem:
             return self._stranger()
         kind = _ERRORS.get(response.status_code, ServerMistake)
+        if response.status_code == 401:  # the server speaks of headers; here it is a setting
+            sentence = f"{self.url} does not know your token; check BRINE_TOKEN, or unset it to use this home's own."
+            return NotAllowed(problem["code"], sentence)
         known = ("type", "title", "status", "detail", "code")
         extra = {f"{key}": value for key, value in problem.items() if key not in known and key.isidentifier()}
         return kind(problem["code"], problem["detail"], **extra)

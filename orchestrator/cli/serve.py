@@ -1,5 +1,7 @@
 """`brine serve`: the Brinepool server itself."""
 
+import logging
+
 import click
 
 from orchestrator import settings
@@ -17,4 +19,7 @@ def serve() -> None:
     """
     from orchestrator import bootstrap
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("alembic", "apscheduler", "dbos"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     bootstrap.serve(settings.load())

@@ -1,10 +1,11 @@
 """Deploying a branch to servers, shared by environments and single servers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orchestrator.domain.environment import Actor, Environment, Kind, Operation, Server
 from orchestrator.domain.errors import Conflict
 from orchestrator.domain.template import Template
+from orchestrator.domain.wiring import siblings
 from orchestrator.ports import Ledger
 
 from . import branches, find
@@ -14,22 +15,29 @@ from .world import World
 
 
 def deploy_to(
-    world: World, actor: Actor, environment: Environment, servers: Sequence[Server], what: str, key: str | None
+    world: World,
+    actor: Actor,
+    environment: Environment,
+    servers: Sequence[Server],
+    asked: Mapping[str, str],
+    key: str | None,
 ) -> Accepted:
-    """Deploy `what` to those of `servers` that it concerns; which those are is decided with the real branches."""
-    template = find.template(world, environment.template)
+    """Deploy `asked["what"]` to those of `servers` that it concerns, which is decided with the real branches."""
+    template, what = find.template(world, environment.template), asked["what"]
     chosen, notes = _concerned(world, template, servers, what)
 
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
         now = ledger.environment_by_id(environment.id)
         find.idle(ledger, now, world)
         _exist(servers, chosen)
-        operation = new(actor, Kind.DEPLOY, environment.id, {"what": what, "branches": chosen}, world)
+        _are_served(ledger, template, environment, [server for server in servers if server.name in chosen])
+        request = {"asked": dict(asked), "what": what, "branches": chosen}
+        operation = new(actor, Kind.DEPLOY, environment.id, request, world)
         ledger.add_operation(operation, key)
         ledger.take_over(environment.id, operation)
         return operation, notes
 
-    return accept(world, actor, key, write_down)
+    return accept(world, write_down)
 
 
 def _concerned(
@@ -57,3 +65,15 @@ def _exist(servers: Sequence[Server], chosen: dict[str, str]) -> None:
     unmade = [server.name for server in servers if server.name in chosen and server.address is None]
     if unmade:
         raise Conflict("server-not-made", f"{', '.join(unmade)} was never made; retry the environment first.")
+
+
+def _are_served(ledger: Ledger, template: Template, environment: Environment, servers: Sequence[Server]) -> None:
+    """Conflict when a server's siblings are gone: its wiring would be emptied, and it could not become healthy."""
+    around = ledger.servers(environment.id) + (ledger.servers(environment.uses) if environment.uses else [])
+    for server in servers:
+        for role, addresses in siblings(template.roles[server.role], around).items():
+            if not addresses:
+                raise Conflict(
+                    "sibling-gone",
+                    f"{server.name} needs a sibling {role} and has none any more; create a new environment instead.",
+                )

@@ -1,5 +1,7 @@
 """Environments: create, list, show, deploy, extend, terminate, retry."""
 
+from typing import Any
+
 from ulid import ULID
 
 from orchestrator.domain.durations import format_duration, parse_duration
@@ -11,7 +13,7 @@ from orchestrator.ports import Ledger
 
 from . import find
 from .deployments import deploy_to
-from .operations import accept, new
+from .operations import accept, new, replayed
 from .plan import Plan, new_name, plan, used, within_limits, write
 from .show import environment_view, event_view
 from .views import Accepted, CreateEnvironment, Deploy, EnvironmentView, EventView, Extend, Terminate
@@ -23,6 +25,9 @@ def create(world: World, actor: Actor, ask: CreateEnvironment, key: str | None =
 
     BadInput, NotFound or Conflict say what is wrong with the request; then nothing is built.
     """
+    asked = ask.model_dump(mode="json", exclude_defaults=True)
+    if (known := replayed(world, actor, key, {Kind.CREATE}, asked)) is not None:
+        return known
     decided = plan(world, ask)
 
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
@@ -32,14 +37,15 @@ def create(world: World, actor: Actor, ask: CreateEnvironment, key: str | None =
         ledger.add_operation(operation, key)
         return operation, decided.notes
 
-    return accept(world, actor, key, write_down)
+    return accept(world, write_down)
 
 
 def _new_environment(
     ledger: Ledger, world: World, actor: Actor, ask: CreateEnvironment, decided: Plan
 ) -> tuple[Environment, Operation]:
     now = world.clock.now()
-    request = ask.model_dump(mode="json", exclude_defaults=True) | {"branches": decided.branches}
+    asked = ask.model_dump(mode="json", exclude_defaults=True)
+    request = {"asked": asked, "branches": decided.branches, "counts": decided.counts}
     operation = new(actor, Kind.CREATE, str(ULID.from_datetime(now)), request, world)
     environment = Environment(
         id=operation.environment,
@@ -72,11 +78,14 @@ def show(world: World, name: str) -> EnvironmentView:
 
 def deploy(world: World, actor: Actor, name: str, ask: Deploy, key: str | None = None) -> Accepted:
     """Deploy a branch (or `app/branch`) to the servers of an environment that it concerns."""
+    asked = {"environment": name, "what": ask.what}
+    if (known := replayed(world, actor, key, {Kind.DEPLOY}, asked)) is not None:
+        return known
     with world.store.transaction() as ledger:
         environment = find.environment(ledger, name, world)
         find.not_terminating(environment)
         servers = ledger.servers(environment.id)
-    return deploy_to(world, actor, environment, servers, ask.what, key)
+    return deploy_to(world, actor, environment, servers, asked, key)
 
 
 def extend(world: World, actor: Actor, name: str, ask: Extend) -> EnvironmentView:
@@ -99,11 +108,24 @@ def extend(world: World, actor: Actor, name: str, ask: Extend) -> EnvironmentVie
         return environment_view(ledger, ledger.environment_by_id(found.id), world.clock.now(), whole=True)
 
 
-def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | None = None) -> Accepted:
+def terminate(
+    world: World,
+    actor: Actor,
+    name: str,
+    ask: Terminate,
+    key: str | None = None,
+    asked: dict[str, Any] | None = None,
+) -> Accepted:
     """Terminate an environment, in whatever state it is. One that is being terminated already is joined.
+
+    `asked`: what the person asked for, when that was something else (the last server, say).
 
     Conflict("needed-by-others") when other environments use it and the request is not confirmed.
     """
+
+    asked = asked or {"environment": name}
+    if (known := replayed(world, actor, key, {Kind.TERMINATE}, asked)) is not None:
+        return known
 
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
         found = find.environment(ledger, name, world)
@@ -114,7 +136,7 @@ def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | 
         if users and not ask.confirmed:
             names, verb = [user.name for user in users], "uses" if len(users) == 1 else "use"
             raise Conflict("needed-by-others", f"{listed(names)} {verb} {name} and would be left without it.")
-        operation = new(actor, Kind.TERMINATE, found.id, {}, world)
+        operation = new(actor, Kind.TERMINATE, found.id, {"asked": asked}, world)
         ledger.add_operation(operation, key)
         begin_termination(ledger, found, operation)
         for user in users:
@@ -123,7 +145,7 @@ def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | 
             )
         return operation, []
 
-    return accept(world, actor, key, write_down)
+    return accept(world, write_down)
 
 
 def begin_termination(ledger: Ledger, found: Environment, operation: Operation) -> None:
@@ -143,17 +165,21 @@ def begin_termination(ledger: Ledger, found: Environment, operation: Operation) 
 def retry(world: World, actor: Actor, name: str, key: str | None = None) -> Accepted:
     """Try again what failed: every server that is not ready is completed. Conflict unless the environment failed."""
 
+    asked = {"environment": name}
+    if (known := replayed(world, actor, key, {Kind.RETRY}, asked)) is not None:
+        return known
+
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
         found = find.environment(ledger, name, world)
         find.idle(ledger, found, world)
         if found.status is not EnvironmentStatus.FAILED:
             raise Conflict("nothing-to-retry", f"{name} is {found.status}; there is nothing to retry.")
-        operation = new(actor, Kind.RETRY, found.id, {}, world)
+        operation = new(actor, Kind.RETRY, found.id, {"asked": asked}, world)
         ledger.add_operation(operation, key)
         ledger.take_over(found.id, operation)
         return operation, []
 
-    return accept(world, actor, key, write_down)
+    return accept(world, write_down)
 
 
 def events(world: World, name: str, after: int = 0, limit: int = 200) -> list[EventView]:

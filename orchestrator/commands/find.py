@@ -85,7 +85,7 @@ def doing(operation: Operation) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence that begins with a space, or nothing."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     if near:
         return f" Did you mean {' or '.join(near)}?"
     return f" There are: {', '.join(names[:10])}." if names else " There are none yet."

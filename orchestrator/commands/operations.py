@@ -6,7 +6,7 @@ from typing import Any
 from ulid import ULID
 
 from orchestrator.domain.environment import Actor, Kind, Operation
-from orchestrator.domain.errors import Conflict, NotFound
+from orchestrator.domain.errors import BadInput, Conflict, NotFound
 from orchestrator.domain.lifecycle import OperationState
 from orchestrator.ports import Ledger, Superseded
 
@@ -57,7 +57,10 @@ def follow(world: World, operation: str, after: int = 0) -> Iterator[ProgressVie
 
 
 def new(actor: Actor, kind: Kind, environment: str, request: dict[str, Any], world: World) -> Operation:
-    """A new operation. Its id is a ULID: it sorts by time, which is how the master tells old requests from new ones."""
+    """A new operation; `request["asked"]` is what the person asked for, word by word.
+
+    Its id is a ULID: it sorts by time, which is how the master tells old requests from new ones.
+    """
     return Operation(
         id=str(ULID.from_datetime(world.clock.now())),
         kind=kind,
@@ -69,27 +72,45 @@ def new(actor: Actor, kind: Kind, environment: str, request: dict[str, Any], wor
     )
 
 
-def accept(
-    world: World, actor: Actor, key: str | None, ask: Callable[[Ledger], tuple[Operation, list[str]]]
-) -> Accepted:
+def replayed(world: World, actor: Actor, key: str | None, kinds: set[Kind], asked: dict[str, Any]) -> Accepted | None:
+    """What was accepted under this Idempotency-Key before; None for a new key.
+
+    BadInput when the key stood for another request.
+    """
+    if key is None:
+        return None
+    with world.store.transaction() as ledger:
+        known = ledger.operation_of_key(actor.person, key)
+        if known is None:
+            return None
+        if known.kind not in kinds or known.request.get("asked") != asked:
+            raise BadInput("key-reused", "This Idempotency-Key was used for another request; make a new one for each.")
+        return _accepted(world, ledger, known, [])
+
+
+def accept(world: World, ask: Callable[[Ledger], tuple[Operation, list[str]]]) -> Accepted:
     """Write down what `ask` decides, in one transaction, then start it.
 
-    `ask` returns the operation (already added, or one that was running) and notes for the person. The same
-    Idempotency-Key gives the same operation. Conflict when somebody else was faster.
+    `ask` returns the operation (already added, or one that was running) and notes for the person. Conflict when
+    somebody else was faster.
     """
     try:
         with world.store.transaction() as ledger:
-            known = ledger.operation_of_key(actor.person, key) if key else None
-            operation, notes = (known, []) if known else ask(ledger)
-            environment = ledger.environment_by_id(operation.environment)
-            accepted = Accepted(
-                operation=operation_view(ledger, operation, world.clock.now()),
-                environment=environment_view(ledger, environment, world.clock.now(), whole=True),
-                notes=notes,
-            )
+            operation, notes = ask(ledger)
+            accepted = _accepted(world, ledger, operation, notes)
     except Superseded as error:
         raise Conflict("environment-busy", "Somebody else was faster; look at it and ask again.") from error
     if operation.state is OperationState.PENDING:
         world.start(operation)
     world.hub.notify()
     return accepted
+
+
+def _accepted(world: World, ledger: Ledger, operation: Operation, notes: list[str]) -> Accepted:
+    now = world.clock.now()
+    environment = ledger.environment_by_id(operation.environment)
+    return Accepted(
+        operation=operation_view(ledger, operation, now),
+        environment=environment_view(ledger, environment, now, whole=True),
+        notes=notes,
+    )

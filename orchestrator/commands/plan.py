@@ -91,8 +91,8 @@ def _ttl(template: Template, text: str | None) -> timedelta:
     if ttl > template.ttl.max:
         raise BadInput(
             "ttl-too-long",
-            f"An environment of {template.name} lives at most {format_duration(template.ttl.max)}; "
-            f"ask for that or less, and extend it later.",
+            f"An environment of {template.name} lives at most {format_duration(template.ttl.max)} in all; "
+            f"ask for that or less.",
         )
     return ttl
 
@@ -116,13 +116,13 @@ def new_name(ledger: Ledger, world: World, asked: str | None, template: Template
     """The name asked for, checked; or a readable one that is free, such as `shop-brisk-otter`."""
     roles = {role for known in world.templates.current().templates.values() for role in known.roles}
     if asked is not None:
-        return names.check_environment_name(asked.lower() if asked.isupper() else asked, roles)
+        return names.check_environment_name(asked, roles)
     prefix = template.name[: names.ENVIRONMENT_MAX // 2].rstrip("-")
     for _ in range(100):
         name = f"{prefix}-{coolname.generate_slug(2)}"
         if len(name) <= names.ENVIRONMENT_MAX and _is_free(ledger, name):
             return names.check_environment_name(name, roles)
-    raise Conflict("no-free-name", "No free name was found; give one with --name.")
+    raise Conflict("no-free-name", "No free name was found; give one yourself.")
 
 
 def _is_free(ledger: Ledger, name: str) -> bool:

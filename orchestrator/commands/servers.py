@@ -5,11 +5,11 @@ from orchestrator.domain.errors import Conflict, Unavailable
 from orchestrator.domain.failures import listed
 from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus, Target
 from orchestrator.domain.wiring import dependents
-from orchestrator.ports import Ledger
+from orchestrator.ports import Ledger, SaltRefused
 
 from . import environments, find
 from .deployments import deploy_to
-from .operations import accept, new
+from .operations import accept, new, replayed
 from .show import server_view
 from .views import Accepted, CreateEnvironment, CreateServer, Deploy, LogView, ServerView, Terminate
 from .world import World
@@ -47,11 +47,14 @@ def create(world: World, actor: Actor, ask: CreateServer, key: str | None = None
 
 def deploy(world: World, actor: Actor, name: str, ask: Deploy, key: str | None = None) -> Accepted:
     """Deploy a branch to one server."""
+    asked = {"server": name, "what": ask.what}
+    if (known := replayed(world, actor, key, {Kind.DEPLOY}, asked)) is not None:
+        return known
     with world.store.transaction() as ledger:
         server = find.server(ledger, name)
         environment = ledger.environment_by_id(server.environment)
         find.not_terminating(environment)
-    return deploy_to(world, actor, environment, [server], ask.what, key)
+    return deploy_to(world, actor, environment, [server], asked, key)
 
 
 def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | None = None) -> Accepted:
@@ -59,19 +62,22 @@ def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | 
 
     Conflict("needed-by-others") when other servers point at it and the request is not confirmed.
     """
+    asked = {"server": name}
+    if (known := replayed(world, actor, key, {Kind.TERMINATE_SERVER, Kind.TERMINATE}, asked)) is not None:
+        return known
     with world.store.transaction() as ledger:
         server = find.server(ledger, name)
         environment = ledger.environment_by_id(server.environment)
         others = [other for other in ledger.servers(environment.id) if other.name != name]
     if not others:
-        return environments.terminate(world, actor, environment.name, ask, key)
+        return environments.terminate(world, actor, environment.name, ask, key, asked)
 
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
         now = ledger.environment_by_id(environment.id)
         find.idle(ledger, now, world)
         if not ask.confirmed:
             _nobody_needs(world, ledger, server, now)
-        operation = new(actor, Kind.TERMINATE_SERVER, now.id, {"server": name}, world)
+        operation = new(actor, Kind.TERMINATE_SERVER, now.id, {"asked": asked, "server": name}, world)
         ledger.add_operation(operation, key)
         ledger.take_over(now.id, operation)
         ledger.move_environment(now.id, operation.id, EnvironmentStatus.DEPLOYING)
@@ -79,7 +85,7 @@ def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | 
         ledger.move_server(now.id, name, operation.id, ServerStatus.TERMINATING, **going)
         return operation, []
 
-    return accept(world, actor, key, write_down)
+    return accept(world, write_down)
 
 
 def _nobody_needs(world: World, ledger: Ledger, server: Server, environment: Environment) -> None:
@@ -99,7 +105,13 @@ def logs(world: World, name: str, lines: int = 100) -> LogView:
     if server.address is None:
         raise Conflict("server-not-made", f"{name} was never made, so it has no log.")
     jid = world.salt.new_jid()
-    world.salt.submit(name, jid, "logs", {"lines": lines})
+    silent = Unavailable(
+        "server-silent", f"{name} did not hand out its log; its minion may be down. Try again shortly."
+    )
+    try:
+        world.salt.submit(name, jid, "logs", {"lines": lines})
+    except SaltRefused as refused:
+        raise silent from refused
     deadline = world.clock.now().timestamp() + _LOG_SECONDS
     while (left := deadline - world.clock.now().timestamp()) > 0:
         news = world.salt.news(name, jid, min(2.0, left))
@@ -107,4 +119,4 @@ def logs(world: World, name: str, lines: int = 100) -> LogView:
             return LogView(server=name, lines=str(news.returned.ret or "").splitlines())
         if news.lost:
             break
-    raise Unavailable("server-silent", f"{name} did not hand out its log; its minion may be down. Try again shortly.")
+    raise silent

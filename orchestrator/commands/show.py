@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from orchestrator.domain.environment import Environment, Event, Operation, Server
-from orchestrator.domain.lifecycle import ServerStatus
+from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus
 from orchestrator.ports import Ledger
 
 from .views import EnvironmentView, EventView, FailureView, OperationView, ProgressView, ServerView
@@ -14,8 +14,8 @@ def _seconds(span: timedelta) -> int:
 
 
 def environment_view(ledger: Ledger, found: Environment, now: datetime, whole: bool = False) -> EnvironmentView:
-    """An environment; `whole`: with its servers."""
-    servers = ledger.servers(found.id)
+    """An environment; `whole`: with its servers. One that has ended still tells how many there were."""
+    servers = ledger.servers(found.id, ended=found.status is EnvironmentStatus.TERMINATED)
     branches: dict[str, set[str]] = {}
     for server in servers:
         branches.setdefault(server.role, set()).add(server.branch)

@@ -99,13 +99,20 @@ class SqlLedger:
                 "name-taken",
                 f"There is an environment “{environment.name}” already (it is {taken.owner}'s); choose another name.",
             )
-        self._session.execute(sa.insert(environments).values(rows.environment_values(environment)))
+        try:
+            self._session.execute(sa.insert(environments).values(rows.environment_values(environment)))
+        except sa.exc.IntegrityError as error:  # somebody took the name since we looked
+            raise Superseded(f"the name {environment.name} was taken in between") from error
 
     def add_server(self, server: Server) -> None:
         self._session.execute(sa.insert(servers).values(rows.server_values(server)))
 
     def add_operation(self, operation: Operation, key: str | None) -> None:
-        self._session.execute(sa.insert(operations).values(rows.operation_values(operation) | {"idempotency_key": key}))
+        values = rows.operation_values(operation) | {"idempotency_key": key}
+        try:
+            self._session.execute(sa.insert(operations).values(values))
+        except sa.exc.IntegrityError as error:  # the same request, at the same moment
+            raise Superseded(f"the key {key} was used in between") from error
         self.note(operation, "operation.requested", what=operation.kind, request=dict(operation.request))
 
     # Guarded writes

@@ -16,6 +16,9 @@ from jsonpath_ng.ext import parse
 ROOT_CAUSES = "$[?(@.result == false && @.__state_ran__ != false)]"
 _NO_REVISION = re.compile(r"No revision matching '(?P<branch>[^']+)' exists in the remote repository")
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b")  # each server has its own, the cause is the same
+_TELLING = re.compile(r"(?i)error|fatal|exception|denied|refused|no such|not found|missing|cannot|could not|needed")
+# Salt's own words, and those of our brinepool.highstate.
+_BUSY = re.compile(r"is running as PID|Another highstate is running")
 _EVIDENCE_LINES = 20
 
 
@@ -115,13 +118,14 @@ def _state_failure(state: Mapping[str, Any], subject: Subject) -> Failure:
     comment = str(state.get("comment", "")).strip()
     if match := _NO_REVISION.search(comment):
         return branch_missing(replace(subject, branch=match["branch"]))
+    output = _output(state, comment)
     return Failure(
         code="state-failed",
         title=f"{subject.server}: the step “{_state_id(state)}” failed on branch {subject.branch}.",
-        explanation=_first_line(comment),
+        explanation=_explanation(output),
         action="Mend it on the branch and deploy again, or ask ops if it is not about your change.",
         servers=(subject.server,),
-        evidence=_last_lines(_evidence(state, comment)),
+        evidence=_last_lines(output),
     )
 
 
@@ -133,7 +137,14 @@ def _state_id(state: Mapping[str, Any]) -> str:
     return parts[1] if len(parts) == 4 else str(state["__key__"])
 
 
-def _evidence(state: Mapping[str, Any], comment: str) -> str:
+def _explanation(output: str) -> str:
+    """What the state says, and the one line of its program's output that tells most."""
+    said, *rest = [line.strip() for line in output.splitlines() if line.strip()] or [""]
+    telling = [line for line in rest if _TELLING.search(line)] or rest
+    return f"{said[:200]} {telling[-1][:200]}" if telling else said[:300]
+
+
+def _output(state: Mapping[str, Any], comment: str) -> str:
     changes = state.get("changes")
     output = (
         [str(changes[key]) for key in ("stdout", "stderr") if changes.get(key)] if isinstance(changes, Mapping) else []
@@ -142,11 +153,7 @@ def _evidence(state: Mapping[str, Any], comment: str) -> str:
 
 
 def _render_error(text: str, subject: Subject) -> Failure:
-    if (
-        "is running as PID" in text
-        or "state run is already" in text
-        or ("The function" in text and "is running" in text)
-    ):
+    if _BUSY.search(text):
         return Failure(
             code="minion-busy",
             title=f"{subject.server}: another highstate is still running there.",

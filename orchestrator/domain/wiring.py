@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 
 from .environment import Server
+from .lifecycle import Target
 from .template import Role
 
 
 def siblings(role: Role, servers: Iterable[Server]) -> dict[str, list[str]]:
-    """For each role that `role` needs: `address:port` of its servers that have an address, by number.
+    """For each role that `role` needs: `address:port` of its servers that are there to stay, by number.
 
     `servers`: those of the environment and, for roles it does not have itself, those of the environment it uses.
     """
     found: dict[str, list[str]] = {needed: [] for needed in role.needs.values()}
     for server in sorted(servers, key=lambda server: server.number):
-        if server.role in found and server.address:
+        if server.role in found and server.address and server.target is Target.PRESENT:
             found[server.role].append(f"{server.address}:{server.port}")
     return found
 

@@ -134,7 +134,7 @@ def claim(settings: Settings) -> Home:
     """Make the home, or complete it, and return it. Raises Unavailable when that is not possible."""
     root = settings.home
     try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o755)
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)  # the database in it is for nobody else
         for folder in FOLDERS:
             (root / folder).mkdir(exist_ok=True, mode=0o700 if folder == "secrets" else 0o755)
         home = Home.of(settings, _network(root))

@@ -9,7 +9,7 @@ from orchestrator.ports import Ledger
 from .configure import boot_and_configure_server, boot_deadline, configure_deadline
 from .runtime import current, in_parallel, record, remote
 from .salt_steps import create_machine, wire
-from .stories import begin, context, fail_server, finish, operation_story, server_story
+from .stories import begin, context, fail_refused, fail_server, finish, operation_story, server_story
 
 
 @DBOS.workflow(name="create_environment")
@@ -23,9 +23,8 @@ def create_environment(operation: str) -> None:
     in_parallel(create_server, operation, record(_provision, operation))
     made = record(_made, operation)
     wired = remote(wire, operation, record(_with_needs, operation, made), record(configure_deadline, operation))
-    if "failure" in wired:
-        made = record(_fail_all, operation, made, wired["failure"])
-    in_parallel(boot_and_configure_server, operation, made)
+    refused = record(fail_refused, operation, wired)
+    in_parallel(boot_and_configure_server, operation, [server for server in made if server not in refused])
     record(finish, operation)
 
 
@@ -71,9 +70,3 @@ def _with_needs(ledger: Ledger, operation: str, made: list[str]) -> list[str]:
     roles = template.roles if template else {}
     servers = [server for server in ledger.servers(environment.id) if server.name in made]
     return [server.name for server in servers if server.role not in roles or roles[server.role].needs]
-
-
-def _fail_all(ledger: Ledger, operation: str, servers: list[str], failure: dict[str, object]) -> list[str]:
-    for server in servers:
-        fail_server(ledger, operation, server, Failure.from_data(failure))
-    return []

@@ -2,14 +2,13 @@
 
 from dbos import DBOS
 
-from orchestrator.domain.failures import Failure
 from orchestrator.domain.lifecycle import EnvironmentStatus
 from orchestrator.ports import Ledger
 
 from .configure import configure_deadline, configure_server
 from .runtime import in_parallel, record, remote
 from .salt_steps import wire
-from .stories import begin, context, fail_server, finish, operation_story
+from .stories import begin, context, fail_refused, finish, operation_story
 
 
 @DBOS.workflow(name="deploy")
@@ -18,10 +17,8 @@ def deploy(operation: str) -> None:
     """New records for the servers, then a highstate on each."""
     servers = record(_deploying, operation)
     wired = remote(wire, operation, servers, record(configure_deadline, operation))
-    if "failure" in wired:
-        record(_refused, operation, servers, wired["failure"])
-    else:
-        in_parallel(configure_server, operation, servers)
+    refused = record(fail_refused, operation, wired)
+    in_parallel(configure_server, operation, [server for server in servers if server not in refused])
     record(finish, operation)
 
 
@@ -32,8 +29,3 @@ def _deploying(ledger: Ledger, operation: str) -> list[str]:
     for server, branch in branches.items():
         ledger.change_server(found.environment, server, branch=branch)
     return list(branches)
-
-
-def _refused(ledger: Ledger, operation: str, servers: list[str], failure: dict[str, object]) -> None:
-    for server in servers:
-        fail_server(ledger, operation, server, Failure.from_data(failure))

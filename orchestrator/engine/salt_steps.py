@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from orchestrator.domain import wiring
@@ -50,15 +51,21 @@ def create_machine(operation: str, server: str, until: str) -> Data:
 
 
 def wire(operation: str, servers: Sequence[str], until: str) -> Data:
-    """Write the records of `servers`, with their siblings' addresses. → {} or {"failure"}."""
+    """Write the records of `servers`, with their siblings' addresses. → {server: {} or {"failure"}}."""
 
-    def attempt() -> Data:
+    def put(names: Sequence[str]) -> Data:
         with current().store.transaction() as ledger:
-            records = [_record(ledger, operation, server) for server in servers]
+            records = [_record(ledger, operation, name) for name in names]
         current().salt.put(records)
         return {}
 
-    return _patiently(attempt, operation, "", parse(until)) if servers else {}
+    if not servers:
+        return {}
+    together = _patiently(partial(put, servers), operation, "", parse(until))
+    if "failure" not in together:
+        return {server: {} for server in servers}
+    # One record that is refused must not keep the others from theirs.
+    return {server: _patiently(partial(put, [server]), operation, server, parse(until)) for server in servers}
 
 
 def await_minion(operation: str, server: str, until: str) -> Data:

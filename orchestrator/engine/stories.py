@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from orchestrator.domain.environment import Environment, Operation, Server
 from orchestrator.domain.failures import Failure, group
@@ -97,6 +98,14 @@ def fail_server(ledger: Ledger, operation: str, server: str, failure: Failure) -
         )
 
 
+def fail_refused(ledger: Ledger, operation: str, outcomes: dict[str, dict[str, Any]]) -> list[str]:
+    """Fail the servers whose outcome holds a failure. → their names."""
+    refused = [server for server, outcome in outcomes.items() if "failure" in outcome]
+    for server in refused:
+        fail_server(ledger, operation, server, Failure.from_data(outcomes[server]["failure"]))
+    return refused
+
+
 def finish(ledger: Ledger, operation: str) -> None:
     """Ready when every server is; failed, with the first root cause, otherwise."""
     found, environment = context(ledger, operation)
@@ -119,6 +128,9 @@ def _give_up(operation: str) -> None:
 
 def _failed_by_surprise(ledger: Ledger, operation: str) -> None:
     found, environment = context(ledger, operation)
+    for server in ledger.servers(environment.id):
+        if server.status in (ServerStatus.REQUESTED, ServerStatus.BOOTING, ServerStatus.CONFIGURING):
+            fail_server(ledger, operation, server.name, surprise(server.name))
     if environment.status not in (EnvironmentStatus.TERMINATING, EnvironmentStatus.TERMINATED):
         ledger.move_environment(found.environment, operation, EnvironmentStatus.FAILED, failure=surprise())
     ledger.move_operation(operation, OperationState.FAILED, surprise())

@@ -13,7 +13,7 @@ from orchestrator.ports import Ledger
 from .configure import configure_deadline, configure_server
 from .runtime import current, in_parallel, record, remote
 from .salt_steps import destroy_machine, wire
-from .stories import context, finish, operation_story, server_story
+from .stories import context, fail_refused, finish, operation_story, server_story
 
 _PATIENCE = timedelta(minutes=5)  # how long one removal is tried before its operation ends as failed
 
@@ -33,8 +33,10 @@ def terminate_server(operation: str) -> None:
     in_parallel(destroy_server, operation, record(_terminating, operation))
     rewired = record(_left_behind, operation)
     if rewired:
-        remote(wire, operation, rewired, record(configure_deadline, operation))
-        in_parallel(configure_server, operation, record(_still_served, operation, rewired))
+        wired = remote(wire, operation, rewired, record(configure_deadline, operation))
+        refused = record(fail_refused, operation, wired)
+        served = record(_still_served, operation, rewired)
+        in_parallel(configure_server, operation, [server for server in served if server not in refused])
     record(_server_ended, operation)
 
 

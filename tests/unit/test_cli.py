@@ -217,7 +217,7 @@ def test_an_unknown_token_is_3(url: str, brine: Brine, monkeypatch: pytest.Monke
     monkeypatch.setenv("BRINE_TOKEN", "x" * 40)
     code, _, err = brine("env", "list")
     assert code == 3
-    assert "needs a token that Brinepool knows" in err
+    assert "does not know your token; check BRINE_TOKEN" in err
 
 
 def test_a_stranger_at_the_url_is_3(url: str, brine: Brine, fake: FakeSaltApi, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.commands import World, environments, operations, servers
 from orchestrator.commands.views import CreateServer, Deploy, Extend, Terminate
-from orchestrator.domain.errors import BadInput, Conflict, NotFound
+from orchestrator.domain.errors import BadInput, Conflict, NotFound, Unavailable
 from tests.fakes import misbehaviour as bad
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import ALICE, BOB, ended, shop
@@ -145,6 +145,8 @@ def test_the_same_key_gives_the_same_operation(world: World) -> None:
     first = environments.create(world, ALICE, shop(name=None), key="k1")
     second = environments.create(world, ALICE, shop(name=None), key="k1")
     assert first.operation.id == second.operation.id
+    with pytest.raises(BadInput, match="another request"):
+        environments.create(world, ALICE, shop(name="other"), key="k1")
     ended(world, first)
     assert len(environments.list_all(world)) == 1
 
@@ -245,3 +247,36 @@ def test_everything_is_written_down(world: World) -> None:
     kinds = [event.kind for event in written]
     assert kinds.index("environment.provisioning") < kinds.index("environment.configuring")
     assert kinds.index("environment.configuring") < kinds.index("environment.ready")
+
+
+def test_the_same_key_terminates_the_last_server_once(world: World) -> None:
+    ended(world, servers.create(world, ALICE, CreateServer(template="shop", role="api", name="lone")))
+    first = servers.terminate(world, ALICE, "lone-api-1", Terminate(), key="k")
+    ended(world, first)
+    assert servers.terminate(world, ALICE, "lone-api-1", Terminate(), key="k").operation.id == first.operation.id
+
+
+def test_a_deploy_to_a_server_whose_siblings_are_gone_is_refused(world: World) -> None:
+    create(world, counts={"web": 1})
+    ended(world, servers.terminate(world, ALICE, "cart-test-api-1", Terminate(confirmed=True)))
+    assert "cart-test-web-1 needed it" in (environments.show(world, "cart-test").degraded or "")
+    with pytest.raises(Conflict, match="has none any more"):
+        environments.deploy(world, ALICE, "cart-test", Deploy(what="web/feature/cart"))
+
+
+def test_one_server_whose_record_is_refused_does_not_fail_the_others(world: World, fake: FakeSaltApi) -> None:
+    create(world)
+    del fake.salt.machines["cart-test-web-1"]
+    failed = ended(world, environments.deploy(world, BOB, "cart-test", Deploy(what="feature/cart")))
+    assert failed.state == "failed"
+    statuses = {server.name: server.status for server in servers.list_all(world)}
+    assert statuses == {"cart-test-api-1": "ready", "cart-test-web-1": "failed", "cart-test-web-2": "ready"}
+    assert ended(world, environments.retry(world, ALICE, "cart-test")).state == "succeeded"
+
+
+def test_the_log_of_a_server_that_does_not_answer(world: World, fake: FakeSaltApi) -> None:
+    create(world)
+    assert servers.logs(world, "cart-test-api-1").server == "cart-test-api-1"
+    del fake.salt.machines["cart-test-api-1"]
+    with pytest.raises(Unavailable, match="did not hand out its log"):
+        servers.logs(world, "cart-test-api-1")
