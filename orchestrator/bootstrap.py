@@ -1,10 +1,10 @@
 """The composition root: the only place that names concrete adapters, and where everything is connected and started."""
 
 import logging
-from importlib.metadata import version
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SQLAlchemyDatasource
