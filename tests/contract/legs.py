@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from orchestrator.domain.template import Template
 from orchestrator.embedded.stack import status
 from orchestrator.saltapi.adapter import SaltApi
-from tests.embedded import Stack
+from tests.embedded import RunningStack
 from tests.fakes.saltapi import FakeSaltApi
 
 SHOP = Template.model_validate(YAML(typ="safe").load(Path(__file__).resolve().parents[2] / "templates" / "shop.yaml"))
@@ -53,7 +53,7 @@ class RealLeg:
 
     patience = 60.0
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: RunningStack) -> None:
         self._stack = stack
 
     def connect(self, password: str | None = None) -> SaltApi:

@@ -24,7 +24,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.integration)])
 def leg(request: pytest.FixtureRequest) -> Iterator[Leg]:
     if request.param == "real":
-        yield RealLeg(request.getfixturevalue("stack"))
+        yield RealLeg(request.getfixturevalue("running_stack"))
         return
     with FakeSaltApi() as api:
         yield FakeLeg(api)

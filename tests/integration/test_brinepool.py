@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .stack import RunningStack, wait_for
+from tests.embedded import RunningStack, wait_for
 
 
 def brine(stack: RunningStack, *arguments: str) -> subprocess.CompletedProcess[str]:

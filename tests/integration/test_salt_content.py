@@ -12,8 +12,7 @@ from ruamel.yaml import YAML
 from orchestrator.domain.record import Record, record_for
 from orchestrator.domain.template import Template
 from orchestrator.settings import CHECKOUT
-
-from .stack import RunningStack, wait_for
+from tests.embedded import RunningStack, wait_for
 
 SECRET = "sample-only-not-a-password"  # in envfiles/shop/api.env
 OPERATIONS = iter(f"01KB{number:022d}" for number in range(1, 100))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .stack import wait_for
+from tests.embedded import wait_for
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .stack import Machine, wait_for
+from tests.embedded import Machine, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,14 @@ down_revision = None
 
 def upgrade() -> None:
     """Make the first tables."""
+    _environments()
+    _events()
+    _tokens()
+    _operations()
+    _servers()
+
+
+def _environments() -> None:
     op.create_table(
         "environments",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -35,6 +43,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("status <> 'terminated'"),
         postgresql_where=sa.text("status <> 'terminated'"),
     )
+
+
+def _events() -> None:
     op.create_table(
         "events",
         sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
@@ -51,6 +62,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_events_environment"), "events", ["environment"], unique=False)
     op.create_index(op.f("ix_events_operation"), "events", ["operation"], unique=False)
+
+
+def _tokens() -> None:
     op.create_table(
         "tokens",
         sa.Column("hash", sa.String(length=64), nullable=False),
@@ -60,6 +74,9 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_tokens")),
     )
+
+
+def _operations() -> None:
     op.create_table(
         "operations",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -80,6 +97,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_operations_environment"), "operations", ["environment"], unique=False)
     op.create_index(op.f("ix_operations_state"), "operations", ["state"], unique=False)
+
+
+def _servers() -> None:
     op.create_table(
         "servers",
         sa.Column("environment", sa.String(length=26), nullable=False),
