@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from salt._logging import impl as salt_logging
 
 from orchestrator.commands import World
 from orchestrator.embedded import home, networks, stack
@@ -85,3 +86,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if os.environ.get("BRINE_TEST_SKIPS") == "forbidden" and reporter and reporter.stats.get("skipped"):
         reporter.write_line("\nTests were skipped, which BRINE_TEST_SKIPS=forbidden does not allow.")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_configure() -> None:
+    """Salt, once imported, keeps log lines to print them when Python ends; by then pytest has closed the stream."""
+    salt_logging.shutdown_temp_handler()

@@ -10,9 +10,20 @@ from rich.text import Text
 
 from orchestrator.commands.views import EnvironmentView, EventView, FailureView, RoleView, ServerView, TemplateView
 from orchestrator.domain.durations import format_duration
+from orchestrator.embedded.sandboxes import SandboxStatus
+from orchestrator.embedded.stack import ProgramStatus
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-_STYLES = {"ready": "green", "failed": "red", "terminating": "yellow", "terminated": "dim", "degraded": "yellow"}
+_STYLES = {
+    "ready": "green",
+    "running": "green",
+    "failed": "red",
+    "stopped": "red",
+    "silent": "red",
+    "terminating": "yellow",
+    "terminated": "dim",
+    "degraded": "yellow",
+}
 
 
 def plain(text: str) -> str:
@@ -117,6 +128,23 @@ def events(found: Iterable[EventView]) -> Table:
     for each in found:
         details = ", ".join(f"{key}={value}" for key, value in each.data.items() if isinstance(value, str | int))
         _row(table, _local(each.at), each.kind, each.server or "", f"{each.actor} ({each.door})", details)
+    return table
+
+
+def programs(found: Iterable[ProgramStatus]) -> Table:
+    """One line for each program of the embedded stack."""
+    table = _table("PROGRAM", "STATE", "PROCESS", "ADDRESS", "SINCE", "")
+    for each in found:
+        since, pid = _local(each.since) if each.since else "", str(each.pid or "")
+        _row(table, each.name, status_text(each.state), pid, each.address, since, each.detail)
+    return table
+
+
+def sandboxes(found: Iterable[SandboxStatus]) -> Table:
+    """One line for each sandbox."""
+    table = _table("SERVER", "STATE", "ADDRESS", "PROFILE")
+    for each in found:
+        _row(table, each.name, status_text(each.state), each.address, each.profile)
     return table
 
 

@@ -1,15 +1,17 @@
 """`brine up`, `brine down`, `brine status`: the embedded stack."""
 
-import json
 from dataclasses import asdict
-from datetime import datetime
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
+from pydantic_core import to_jsonable_python
+from rich.console import RenderableType
 
 from orchestrator import settings
 from orchestrator.embedded import stack
+
+from . import render
+from .session import Session, json_option, pass_session
 
 
 def _say(line: str) -> None:
@@ -17,7 +19,9 @@ def _say(line: str) -> None:
 
 
 @click.command()
-def up() -> None:
+@json_option
+@pass_session
+def up(session: Session) -> None:
     """Start the embedded stack, and wait until everything answers.
 
     Starts what does not run, and changes nothing when everything does. Servers that were stopped start again.
@@ -29,25 +33,29 @@ def up() -> None:
     """
     chosen = settings.load()
     stack.up(chosen, _say)
-    click.echo(f"Brinepool runs at {stack.status(chosen).url}")
+    found = stack.status(chosen)
+    session.show(_data(found), f"Brinepool runs at {found.url}")
 
 
 @click.command()
-def down() -> None:
+@json_option
+@pass_session
+def down(session: Session) -> None:
     """Stop the embedded stack and all its servers; `brine up` starts them again.
 
     \b
     Example:
       brine down
     """
-    stack.down(settings.load(), _say)
-    click.echo("Everything has ended.")
+    chosen = settings.load()
+    stack.down(chosen, _say)
+    session.show(_data(stack.status(chosen)), "Everything has ended.")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def status(context: click.Context, as_json: bool) -> None:
+@json_option
+@pass_session
+def status(session: Session) -> None:
     """Show what runs and answers. The exit code is 3 when something of the stack does not.
 
     \b
@@ -56,35 +64,13 @@ def status(context: click.Context, as_json: bool) -> None:
       brine status --json | jq .programs
     """
     found = stack.status(settings.load())
-    if as_json:
-        click.echo(json.dumps({"running": found.running, **asdict(found)}, default=datetime.isoformat, indent=2))
-    else:
-        _print(found)
-    context.exit(0 if found.running else 3)
-
-
-def _print(found: stack.StackStatus) -> None:
-    console = Console()
-    console.print(_programs(found))
+    tables: list[RenderableType] = [render.programs(found.programs)]
     if found.sandboxes:
-        console.print(_servers(found))
+        tables += ["", render.sandboxes(found.sandboxes)]
+    session.show(_data(found), *tables)
+    click.get_current_context().exit(0 if found.running else 3)
 
 
-def _programs(found: stack.StackStatus) -> Table:
-    table = Table("program", "state", "process", "address", "since", "", box=None)
-    for program in found.programs:
-        since = program.since.astimezone().strftime("%Y-%m-%d %H:%M:%S") if program.since else ""
-        pid = str(program.pid or "")
-        table.add_row(program.name, _coloured(program.state), pid, program.address, since, program.detail)
-    return table
-
-
-def _servers(found: stack.StackStatus) -> Table:
-    table = Table("server", "state", "address", "profile", box=None)
-    for server in found.sandboxes:
-        table.add_row(server.name, _coloured(server.state), server.address, server.profile)
-    return table
-
-
-def _coloured(state: str) -> str:
-    return f"[{'green' if state == 'running' else 'red'}]{state}[/]"
+def _data(found: stack.StackStatus) -> dict[str, Any]:
+    data: dict[str, Any] = to_jsonable_python({"running": found.running, **asdict(found)})
+    return data
