@@ -3,6 +3,7 @@
 It talks to Brinepool as a person would, through the command line; run it twice and it shows what is there.
 """
 
+import html
 import json
 import re
 import subprocess
@@ -30,9 +31,8 @@ def main() -> int:
     """The demo; its exit code is that of the first command that failed."""
     if code := brine("up"):
         return code
-    if answer("env", "show", NAME) is None and (code := brine("env", "create", TEMPLATE, NAME, "--branch", BRANCH)):
-        return code
-    if code := brine("env", "show", NAME):
+    there = answer("env", "show", NAME) is not None
+    if code := brine("env", "show", NAME) if there else brine("env", "create", TEMPLATE, NAME, "--branch", BRANCH):
         return code
     shown = answer("env", "show", NAME) or {"servers": []}
     web = next(server for server in shown["servers"] if server["role"] == "web")
@@ -48,7 +48,9 @@ def main() -> int:
 def as_text(page: str) -> str:
     """A page as lines of text, well enough for a terminal."""
     body = re.sub(r"(?s)<(head|style|script).*?</\1>", "", page)
-    lines = re.sub(r"<[^>]+>", " ", re.sub(r"</(h\d|p|li|tr|div|header|footer)>", "\n", body)).splitlines()
+    lines = html.unescape(
+        re.sub(r"<[^>]+>", " ", re.sub(r"</(h\d|p|li|tr|div|header|footer)>", "\n", body))
+    ).splitlines()
     return "\n".join(f"  {' '.join(line.split())}" for line in lines if line.strip())
 
 

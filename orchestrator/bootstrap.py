@@ -88,6 +88,7 @@ def _durable_engine(settings: Settings, engine: sa.Engine) -> SQLAlchemyDatasour
     config: DBOSConfig = {
         "name": "brinepool",
         "system_database_url": settings.database,
+        "system_database_engine": engine,  # its own would not have our settings for SQLite
         "application_version": _VERSION,
         "executor_id": _EXECUTOR,
         "serializer": serializer,

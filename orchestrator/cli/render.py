@@ -4,14 +4,17 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.commands.views import EnvironmentView, EventView, FailureView, RoleView, ServerView, TemplateView
 from orchestrator.domain.durations import format_duration
-from orchestrator.embedded.sandboxes import SandboxStatus
-from orchestrator.embedded.stack import ProgramStatus
+
+if TYPE_CHECKING:
+    from orchestrator.embedded.sandboxes import SandboxStatus
+    from orchestrator.embedded.stack import ProgramStatus
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _STYLES = {
@@ -131,7 +134,7 @@ def events(found: Iterable[EventView]) -> Table:
     return table
 
 
-def programs(found: Iterable[ProgramStatus]) -> Table:
+def programs(found: Iterable["ProgramStatus"]) -> Table:
     """One line for each program of the embedded stack."""
     table = _table("PROGRAM", "STATE", "PROCESS", "ADDRESS", "SINCE", "")
     for each in found:
@@ -140,7 +143,7 @@ def programs(found: Iterable[ProgramStatus]) -> Table:
     return table
 
 
-def sandboxes(found: Iterable[SandboxStatus]) -> Table:
+def sandboxes(found: Iterable["SandboxStatus"]) -> Table:
     """One line for each sandbox."""
     table = _table("SERVER", "STATE", "ADDRESS", "PROFILE")
     for each in found:

@@ -1,17 +1,19 @@
 """`brine up`, `brine down`, `brine status`: the embedded stack."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic_core import to_jsonable_python
 from rich.console import RenderableType
 
 from orchestrator import settings
-from orchestrator.embedded import stack
 
 from . import render
 from .session import Session, json_option, pass_session
+
+if TYPE_CHECKING:  # only these three commands need the stack, and importing it costs all others 0.1 s
+    from orchestrator.embedded.stack import StackStatus
 
 
 def _say(line: str) -> None:
@@ -31,6 +33,8 @@ def up(session: Session) -> None:
       brine up
       BRINE_HOME=~/brine BRINE_PORT=9000 brine up
     """
+    from orchestrator.embedded import stack
+
     chosen = settings.load()
     stack.up(chosen, _say)
     found = stack.status(chosen)
@@ -47,6 +51,8 @@ def down(session: Session) -> None:
     Example:
       brine down
     """
+    from orchestrator.embedded import stack
+
     chosen = settings.load()
     stack.down(chosen, _say)
     session.show(_data(stack.status(chosen)), "Everything has ended.")
@@ -63,6 +69,8 @@ def status(session: Session) -> None:
       brine status
       brine status --json | jq .programs
     """
+    from orchestrator.embedded import stack
+
     found = stack.status(settings.load())
     tables: list[RenderableType] = [render.programs(found.programs)]
     if found.sandboxes:
@@ -71,6 +79,6 @@ def status(session: Session) -> None:
     click.get_current_context().exit(0 if found.running else 3)
 
 
-def _data(found: stack.StackStatus) -> dict[str, Any]:
+def _data(found: "StackStatus") -> dict[str, Any]:
     data: dict[str, Any] = to_jsonable_python({"running": found.running, **asdict(found)})
     return data

@@ -34,6 +34,7 @@ def all_of(home: Home) -> tuple[SandboxStatus, ...]:
 def start(home: Home, name: str) -> None:
     """Switch a sandbox on. Raises OSError or subprocess.SubprocessError when that fails."""
     boot = json.loads((home.sandboxes / name / "boot.json").read_text())
+    Path(boot["sockets"]).mkdir(exist_ok=True, mode=0o700)  # `down` removed it, or whatever cleans up temporary files
     subprocess.run(boot["start"], env=boot["environment"], check=True, capture_output=True)
 
 

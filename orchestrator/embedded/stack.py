@@ -4,6 +4,7 @@ Everything is safe to repeat and to interrupt: what runs is known from the proce
 from notes about them.
 """
 
+import shutil
 import subprocess
 import sys
 import time
@@ -80,6 +81,7 @@ def down(settings: Settings, say: Say) -> None:
         if running := launcher.find(marks):
             say(f"ending {len(running)} processes")
         _end(marks)
+        shutil.rmtree(home.sockets, ignore_errors=True)
 
 
 def status(settings: Settings) -> StackStatus:
@@ -172,7 +174,7 @@ def _start_sandboxes(home: Home, say: Say) -> None:
             say(f"starting server {sandbox.name}")
             try:
                 sandboxes.start(home, sandbox.name)
-            except (OSError, ValueError, subprocess.SubprocessError) as error:
+            except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
                 say(f"server {sandbox.name} cannot be started: {error}")
 
 

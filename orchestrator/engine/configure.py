@@ -19,31 +19,29 @@ _ATTEMPTS = 3  # a job is lost when its minion restarts; more than that is not b
 @server_story
 def boot_and_configure_server(operation: str, server: str) -> None:
     """A new server: wait for its minion, then configure it."""
-    until = record(boot_deadline, operation)
-    waited = remote(await_minion, operation, server, until)
+    waited = remote(await_minion, operation, server, record(boot_deadline, operation))
     if "failure" in waited:
         record(fail_server, operation, server, Failure.from_data(waited["failure"]))
         return
-    record(_booted, operation, server)
-    _configure(operation, server)
+    _configure(operation, server, booted=True)
 
 
 @DBOS.workflow(name="configure_server")
 @server_story
 def configure_server(operation: str, server: str) -> None:
     """A server that runs: configure it."""
-    _configure(operation, server)
+    _configure(operation, server, booted=False)
 
 
-def _configure(operation: str, server: str) -> None:
-    until = record(configure_deadline, operation)
+def _configure(operation: str, server: str, booted: bool) -> None:
+    job = record(_configuring, operation, server, booted)
     for _ in range(_ATTEMPTS):
-        jid = record(_configuring, operation, server)
-        outcome = remote(submit_highstate, operation, server, jid)
+        outcome = remote(submit_highstate, operation, server, job["jid"])
         if "failure" not in outcome:
-            outcome = remote(follow_highstate, operation, server, jid, until)
+            outcome = remote(follow_highstate, operation, server, job["jid"], job["until"])
         if "lost" not in outcome:
             break
+        job = job | record(_again, operation, server)
     record(_conclude, operation, server, outcome)
 
 
@@ -62,28 +60,29 @@ def configure_deadline(ledger: Ledger, operation: str) -> str:
     return (current().clock.now() + span).isoformat()
 
 
-def _booted(ledger: Ledger, operation: str, server: str) -> None:
-    found, _ = context(ledger, operation)
-    ledger.note(found, "server.booted", server, phase="booting")
-
-
-def _configuring(ledger: Ledger, operation: str, server: str) -> str:
-    """Choose the job id before anything is submitted under it."""
+def _configuring(ledger: Ledger, operation: str, server: str, booted: bool) -> dict[str, str]:
+    """Choose the job id before anything is submitted under it. → {"jid", "until"}."""
     found, environment = context(ledger, operation)
+    if booted:
+        ledger.note(found, "server.booted", server, phase="booting")
+    jid = _new_jid()
+    ledger.move_server(
+        environment.id, server, operation, ServerStatus.CONFIGURING, kind="server.configuring", jid=jid, failure=None
+    )
+    return {"jid": jid, "until": configure_deadline(ledger, operation)}
+
+
+def _again(ledger: Ledger, operation: str, server: str) -> dict[str, str]:
+    """Another job id, for a job that was lost. → {"jid"}."""
+    _, environment = context(ledger, operation)
+    jid = _new_jid()
+    ledger.change_server(environment.id, server, jid=jid)
+    return {"jid": jid}
+
+
+def _new_jid() -> str:
     jid = current().salt.new_jid()
     current().chosen.add(jid)
-    if server_of(ledger, environment.id, server).status is ServerStatus.CONFIGURING:
-        ledger.change_server(environment.id, server, jid=jid)
-    else:
-        ledger.move_server(
-            found.environment,
-            server,
-            operation,
-            ServerStatus.CONFIGURING,
-            kind="server.configuring",
-            jid=jid,
-            failure=None,
-        )
     return jid
 
 

@@ -20,8 +20,8 @@ class Patience:
     runs a job, and is asked once more `again` later: one that has just been given a job may not have begun it yet.
     """
 
-    first: float = 5.0
-    longest: float = 20.0
+    first: float = 15.0
+    longest: float = 30.0
     blind: float = 2.0
     outage: float = 20.0
     answer: float = 3.0

@@ -3,7 +3,7 @@
 A sandbox is `<folder>/<name>/`:
     meta.json          {v, name, address, profile, provider, size, image, created}: made first, removed last; it is the
                        claim on the name and the address, and our mark
-    boot.json          {start, environment}: how to switch it on; made last, so a folder without it is half-made
+    boot.json          {start, environment, sockets}: how to switch it on; made last: a folder without it is half-made
     supervisord.conf   for its own supervisord, which runs the minion and includes services.d/*.conf, the apps
     etc/               the minion's configuration and keys (`salt-call -c <folder>/<name>/etc`)
     services.d/ srv/ home/ tmp/ log/ run/ cache/
@@ -104,7 +104,6 @@ def furnish(cloud: Cloud, name: str, minion: Mapping[str, Any], keys: Mapping[st
     folder = cloud.folder / name
     for part in FOLDERS:
         (folder / part).mkdir(parents=True, exist_ok=True)
-    _private(cloud.socket_folder(name))
     for file, content in keys.items():
         _write(folder / "etc" / "pki" / file, content, 0o400 if file.endswith(".pem") else 0o644)
     own = {**minion, **cloud.minion, **_minion_settings(cloud, name)}
@@ -117,6 +116,7 @@ def start(cloud: Cloud, name: str) -> None:
     """Switch a sandbox on; returns at once. Raises SandboxError when it is half-made or cannot be started."""
     try:
         boot = json.loads((cloud.folder / name / "boot.json").read_text())
+        _private(cloud.socket_folder(name))  # it lies in a place for temporary files, and those are cleaned up
         subprocess.run(boot["start"], env=boot["environment"], cwd="/", check=True, capture_output=True, text=True)
     except FileNotFoundError as error:
         raise SandboxError(f"The sandbox {name} is half-made; destroy it and create it again.") from error
@@ -267,11 +267,12 @@ def _boot(cloud: Cloud, name: str) -> dict[str, Any]:
     return {
         "start": [*run, cloud.supervisord, "--nodaemon", "--configuration", str(folder / "supervisord.conf")],
         "environment": {**cloud.environment, **own},
+        "sockets": str(cloud.socket_folder(name)),
     }
 
 
 def _private(folder: Path) -> None:
-    folder.mkdir(exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, parents=True, mode=0o700)
 
 
 def _write(path: Path, content: str, mode: int) -> None:

@@ -117,12 +117,16 @@ def test_without_the_early_check_the_highstate_says_the_same(
 
 
 def test_a_failed_create_keeps_the_healthy_servers_and_terminates_to_nothing(stack: RunningStack, env: None) -> None:
-    done = brine(stack, "env", "create", "shop", "sick", "--branch", "api=broken/build", "--count", "web=1")
+    done = brine(stack, "env", "create", "shop", "sick", "--branch", "web=broken/build", "--count", "web=1")
     assert done.returncode == 1
     shown = answer(stack, "env", "show", "sick")
     assert shown["status"] == "failed"
-    assert of_role(shown, "api")[0]["failure"]["title"].startswith("sick-api-1: the step “build” failed")
-    assert brine(stack, "env", "deploy", "sick", "api/main").returncode in (0, 1)
+    assert of_role(shown, "api")[0]["status"] == "ready"
+    assert of_role(shown, "web")[0]["failure"]["title"].startswith("sick-web-1: the step “build” failed")
+    assert len(done.stderr.splitlines()) <= 3
+    assert brine(stack, "env", "deploy", "sick", "web/main").returncode == 0
+    assert answer(stack, "env", "show", "sick")["status"] == "ready"
+    assert brine(stack, "env", "deploy", "sick", "web/broken/build").returncode == 1
     assert brine(stack, "env", "terminate", "sick", "--yes").returncode == 0
     assert not any(traces(stack, "sick").values()), traces(stack, "sick")
 
