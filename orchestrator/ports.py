@@ -79,6 +79,9 @@ class Salt(Protocol):
     def branches(self, template: str, role: str) -> Branches:
         """The branches at the remote. SaltRefused: `template-unknown`, `repository-unreachable`."""
 
+    def all_branches(self, template: str) -> Mapping[str, Branches]:
+        """The same for every role of a template, in one call. SaltRefused when one repository cannot be reached."""
+
     def create(self, record: Record, profile: str, seconds: float) -> Machine:
         """Make the server, its key and its record, and return it; one that exists is returned as it is.
 

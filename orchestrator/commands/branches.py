@@ -1,7 +1,6 @@
 """What a branch means: which role gets which branch, decided with the repositories' real branches."""
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from orchestrator.domain.errors import BadInput, Unavailable
 from orchestrator.domain.failures import Failure, Subject, branch_missing, nearest_branches
@@ -12,17 +11,15 @@ from .world import World
 
 
 def at_remote(world: World, template: str, roles: Iterable[str]) -> dict[str, Branches]:
-    """The branches of each role's repository, asked for in parallel. Unavailable when a repository does not answer."""
-
-    def ask(role: str) -> Branches:
-        try:
-            return world.salt.branches(template, role)
-        except SaltRefused as refused:
-            raise Unavailable(refused.code, refused.message, detail=refused.detail) from refused
-
+    """The branches of each role's repository. Unavailable when a repository does not answer."""
     names = list(roles)
-    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-        return dict(zip(names, pool.map(ask, names), strict=True))
+    try:
+        if len(names) == 1:
+            return {names[0]: world.salt.branches(template, names[0])}
+        known = world.salt.all_branches(template)
+        return {role: known[role] for role in names}
+    except SaltRefused as refused:
+        raise Unavailable(refused.code, refused.message, detail=refused.detail) from refused
 
 
 def valid(branch: str) -> str:

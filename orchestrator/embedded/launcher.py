@@ -53,6 +53,8 @@ def run(name: str, command: list[str], log: str = "") -> None:
         os.setpgid(0, 0)
     own = {key: os.environ.get(key, "") for key in ("BRINE_HOME", "BRINE_SANDBOX")} | {"BRINE_PROGRAM": name}
     end(own, by="session" if log else "group")
+    if log and own["BRINE_SANDBOX"]:
+        os.nice(5)  # a server that boots or builds must not keep the master and the API waiting
     os.environ["BRINE_PROGRAM"] = name
     # setproctitle (Salt uses it) overwrites /proc/<pid>/environ, where the marks are, unless this is set.
     os.environ["SPT_NOENV"] = "1"

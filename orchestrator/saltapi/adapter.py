@@ -56,7 +56,12 @@ class SaltApi:
     def branches(self, template: str, role: str) -> Branches:
         """See `Salt.branches`."""
         answer = self._runners.run("branches", _BRANCHES_SECONDS, template=template, role=role)
-        return Branches(str(answer["repository"]), str(answer["default"]), tuple(sorted(answer["branches"])))
+        return _branches(answer)
+
+    def all_branches(self, template: str) -> Mapping[str, Branches]:
+        """See `Salt.all_branches`."""
+        answer = self._runners.run("branches", _BRANCHES_SECONDS, template=template)
+        return {role: _branches(found) for role, found in answer["roles"].items()}
 
     def create(self, record: Record, profile: str, seconds: float) -> Machine:
         """See `Salt.create`."""
@@ -164,3 +169,7 @@ class _Recent(Generic[V]):
     def drop(self, key: str) -> None:
         with self._lock:
             self._items.pop(key, None)
+
+
+def _branches(answer: Mapping[str, Any]) -> Branches:
+    return Branches(str(answer["repository"]), str(answer["default"]), tuple(sorted(answer["branches"])))

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,18 @@ def branches(site: Path, template: str, role: str, git_config: Path) -> dict[str
 
     Raises Refused: template-unknown, role-unknown, repository-unreachable.
     """
-    described = _role(site, template, role)
+    return _of_role(_role(site, template, role), git_config)
+
+
+def all_branches(site: Path, template: str, git_config: Path) -> dict[str, Any]:
+    """`{roles: {role: the same}}`, with the repositories asked in parallel. Raises Refused as `branches` does."""
+    roles = _template(site, template).roles
+    with ThreadPoolExecutor(max_workers=len(roles)) as pool:
+        found = pool.map(lambda role: _of_role(role, git_config), roles.values())
+        return {"roles": dict(zip(roles, found, strict=True))}
+
+
+def _of_role(described: Role, git_config: Path) -> dict[str, Any]:
     shown = without_login(described.repository)
     found = sorted(_remote_branches(described.repository, shown, git_config))
     return {"repository": shown, "default": described.branch, "branches": found}

@@ -121,10 +121,14 @@ def test_branches(salt: SaltApi) -> None:
     assert "main" in branches.names
     assert list(branches.names) == sorted(branches.names)
     assert "@" not in branches.repository
+    every = salt.all_branches("shop")
+    assert set(every) == {"api", "web"}
+    assert every["api"] == branches
 
 
 def test_branches_of_what_is_not_there(salt: SaltApi) -> None:
     assert refused(lambda: salt.branches("nothing", "api")) == "template-unknown"
+    assert refused(lambda: salt.all_branches("nothing")) == "template-unknown"
     assert refused(lambda: salt.branches("shop", "nothing")) == "role-unknown"
 
 

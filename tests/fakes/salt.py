@@ -270,10 +270,14 @@ class FakeSalt:
         names = sorted({*self.machines, *self.records})
         return {"ok": True, "servers": [self._describe(name) for name in names]}
 
-    def _branches(self, template: str, role: str) -> Any:
+    def _branches(self, template: str, role: str = "") -> Any:
         self._closing.wait(self.durations.branches)
+        if not role:
+            answers = {name: self._branches(template, name) for known, name in self.branches if known == template}
+            failed = [answer for answer in answers.values() if not answer["ok"]]
+            return failed[0] if failed else {"ok": True, "roles": answers} if answers else self._unknown(template)
         if not any(name == template for name, _ in self.branches):
-            return _error("template-unknown", f"There is no template “{template}”.", "")
+            return self._unknown(template)
         if (template, role) not in self.branches:
             return _error("role-unknown", f"The template “{template}” has no role “{role}”.", "")
         names = self.branches[template, role]
@@ -281,6 +285,10 @@ class FakeSalt:
             return _error("repository-unreachable", "The repository does not answer.", "fatal: not found")
         url = f"https://git.example.org/{template}/{role}.git"
         return {"ok": True, "repository": url, "default": names[0], "branches": sorted(names)}
+
+    @staticmethod
+    def _unknown(template: str) -> Any:
+        return _error("template-unknown", f"There is no template “{template}”.", "")
 
     def _lookup_jid(self, jid: str) -> Any:
         job = self.jobs.get(jid)

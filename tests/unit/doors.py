@@ -42,6 +42,9 @@ class OneRepository:
         self.health()
         return Branches(f"https://git.example.org/{template}/{role}.git", "main", ("feature/cart", "main"))
 
+    def all_branches(self, template: str) -> dict[str, Branches]:
+        return {role: self.branches(template, role) for role in ("api", "web")}
+
     def health(self) -> None:
         if self.down:
             raise Unavailable("salt-unreachable", "salt-api does not answer; look with brine status.")

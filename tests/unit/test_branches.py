@@ -40,6 +40,12 @@ def test_the_branches_of_a_real_repository(site, repository, tmp_path):
     assert answer == {"repository": f"file://{repository}", "default": "trunk", "branches": ["feature/tax", "trunk"]}
 
 
+def test_all_roles_at_once(site, repository, tmp_path):
+    every = branches.all_branches(site(f"file://{repository}"), "shop", tmp_path / "none")
+    one = branches.branches(site(f"file://{repository}"), "shop", "api", tmp_path / "none")
+    assert every == {"roles": {"api": one}}
+
+
 def test_git_is_configured_as_asked(site, repository, tmp_path):
     config = tmp_path / "gitconfig"
     config.write_text(f'[url "file://{repository}"]\n\tinsteadOf = https://git.example.org/api.git\n')

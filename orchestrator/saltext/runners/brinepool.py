@@ -68,13 +68,14 @@ def inventory() -> dict[str, Any]:
     return answer("inventory-failed", "The cloud could not be asked for its servers; try again.", _inventory)
 
 
-def branches(template: str, role: str) -> dict[str, Any]:
+def branches(template: str, role: str = "") -> dict[str, Any]:
     """The branches at the remote of a role's repository: `repository` (without credentials), `default`, `branches`.
 
-    Errors: template-unknown, role-unknown, repository-unreachable.
+    Without a role: `roles`, the same for each of them. Errors: template-unknown, role-unknown, repository-unreachable.
 
     CLI Example: salt-run brinepool.branches template=shop role=api
     """
+    from orchestrator.saltext.branches import all_branches
     from orchestrator.saltext.branches import branches as look
 
     options = __opts__["brinepool"]
@@ -82,7 +83,7 @@ def branches(template: str, role: str) -> dict[str, Any]:
     return answer(
         "repository-unreachable",
         "The branches could not be read; ask ops.",
-        lambda: look(site, template, role, git_config),
+        lambda: look(site, template, role, git_config) if role else all_branches(site, template, git_config),
     )
 
 
