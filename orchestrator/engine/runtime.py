@@ -7,14 +7,13 @@ else (at least once, so what it calls is idempotent by name).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from dbos import DBOS, PortableWorkflowError, SetWorkflowID, SQLAlchemyDatasource
+from sqlalchemy.orm import Session
 
 from orchestrator.ports import Clock, Ledger, Salt, Store, Superseded, Templates
 
@@ -22,24 +21,22 @@ from .progress import Hub
 
 P = ParamSpec("P")
 R = TypeVar("R")
-log = logging.getLogger(__name__)
 
 SLICE = 2.0  # seconds; nothing waits longer than this without looking whether it is still wanted
 
 
-class DurableStore(Store):
+class DurableStore(Store, Protocol):
     """A store that can also write in the transaction of a step."""
 
-    def on(self, session: Any) -> Ledger:
+    def on(self, session: Session) -> Ledger:
         """A ledger inside the step's transaction."""
-        raise NotImplementedError
 
 
 @dataclass
 class Runtime:
     """The ports of this process. `chosen`: the job ids that this very process has chosen (and no earlier one)."""
 
-    store: Any
+    store: DurableStore
     salt: Salt
     templates: Templates
     clock: Clock
@@ -91,19 +88,6 @@ def in_parallel(workflow: Callable[[str, str], None], operation: str, servers: S
             handles.append(DBOS.start_workflow(workflow, operation, server))
     for handle in handles:
         handle.get_result()
-
-
-def ends_quietly(workflow: Callable[P, None]) -> Callable[P, None]:
-    """A workflow that meets Superseded ends there: another operation has taken over, and owns the rows now."""
-
-    @wraps(workflow)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            workflow(*args, **kwargs)
-        except Superseded as error:
-            log.info("%s%s ended early: %s", workflow.__name__, args, error)
-
-    return wrapped
 
 
 def parse(moment: str) -> datetime:

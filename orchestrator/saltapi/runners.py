@@ -22,6 +22,7 @@ class Runners:
 
     def __init__(self, client: SaltClient, hub: Hub, stream: EventStream, patience: Patience) -> None:
         self._client, self._hub, self._stream, self._patience = client, hub, stream, patience
+        self._asked_at: float | None = None  # when the job cache was last asked, while nothing was heard
 
     def run(self, function: str, seconds: float, **arguments: Any) -> dict[str, Any]:
         """The answer of `brinepool.<function>`. SaltRefused when it is an error."""
@@ -44,14 +45,23 @@ class Runners:
         """What the job cache has of a job: returns by minion id. Empty when there is none (yet)."""
         began = time.monotonic()
         cached = self._sync("jobs.lookup_jid", _LOOKUP_SECONDS, {"jid": jid})
-        # A runner fires events of its own. A stream that did not bring them, in all that time, hangs.
-        if self._hub.connected and self._hub.last_heard < began:
-            self._stream.doubt()
+        self._suspect_a_hanging_stream(began)
         if not isinstance(cached, dict):
             raise Unavailable(
                 "salt-unanswered", "Salt could not look into its job cache; see the master's log.", detail=f"{cached}"
             )
         return dict(cached["data"] if "outputter" in cached and isinstance(cached.get("data"), dict) else cached)
+
+    def _suspect_a_hanging_stream(self, began: float) -> None:
+        """A runner fires events of its own. A stream that has brought nothing since the call before this one hangs.
+
+        Not since this one: its events and its answer come on different ways, and either may be first. Doubting too soon
+        would cost the events that pass while the stream is opened anew.
+        """
+        before, self._asked_at = self._asked_at, began
+        if before is not None and self._hub.connected and self._hub.last_heard < before:
+            self._asked_at = None
+            self._stream.doubt()
 
     def _outcome(self, function: str, jid: str, until: float) -> Any:
         suspense = Suspense(self._hub, self._patience)

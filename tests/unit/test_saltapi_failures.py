@@ -180,7 +180,8 @@ def test_a_dropped_stream_makes_the_waiter_ask_the_cache(fake: FakeSaltApi, pati
 def test_a_hanging_stream_is_found_by_whoever_waits(fake: FakeSaltApi, salt: SaltApi, server: str) -> None:
     before = salt.hub.generation
     fake.salt.misbehave(bad.HangsStream())
-    assert highstate(salt, server)[1] is not None
+    for _ in range(2):  # one silence may be an event that is late, two are not
+        assert highstate(salt, server)[1] is not None
     wait_until(lambda: salt.hub.connected and salt.hub.generation > before)
     assert len(highstate(salt, server)[0]) == len(STATES), "progress comes again"
 
