@@ -39,7 +39,7 @@ def main() -> int:
     api = next(server for server in shown["servers"] if server["role"] == "api")
     with urllib.request.urlopen(web["url"], timeout=30) as response:  # noqa: S310  (an address of our own)
         page = response.read().decode()
-    print(f"\nThe page of {web['name']} at {web['url']} shows what its sibling {api['name']} at {api['url']} serves:\n")
+    print(f"\n{web['url']} ({web['name']}) shows what {api['url']} ({api['name']}) serves:\n")
     print(as_text(page))
     print(f"\nNext: brine env create {TEMPLATE} --branch feature/tax  |  brine env terminate {NAME}  |  make down")
     return 0
