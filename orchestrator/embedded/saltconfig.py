@@ -31,6 +31,9 @@ LAUNCHER = Path(launcher.__file__)
 def render(home: Home) -> None:
     """Write everything. Raises BadInput when the site lacks the curated folders."""
     _link_curated(home)
+    for folder in ("requested", "active"):
+        # salt-cloud looks and then makes them; two first creates at once would both look, and one would fail.
+        (cloud_cache(home) / folder).mkdir(parents=True, exist_ok=True)
     for name, content in _files(home).items():
         _write(home.etc / name, content, mode=0o600 if name == "master" else 0o644)  # master: salt-api's secret
 
@@ -39,6 +42,11 @@ def fingerprint(home: Home, settings: Settings) -> str:
     """Changes when something changes that running programs have read at their start."""
     started_with = {name: content for name, content in _files(home).items() if name != "cloud"}
     return hashlib.sha256(repr((started_with, settings_in_force(settings))).encode()).hexdigest()[:16]
+
+
+def cloud_cache(home: Home) -> Path:
+    """Where salt-cloud keeps what it knows of servers."""
+    return home.salt / "cache" / "cloud"
 
 
 def _files(home: Home) -> dict[str, str]:
@@ -113,7 +121,7 @@ def cloud(home: Home) -> dict[str, Any]:
         **curated,
         "minion": curated.get("minion", {}) | master,
         "log_file": str(home.log / "salt-cloud.log"),
-        "cachedir": str(home.salt / "cache" / "cloud"),
+        "cachedir": str(cloud_cache(home)),
         "sandbox": _sandbox_cloud(home),
     }
 
