@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from .domain.environment import Actor, Environment, Event, Operation, Server
+from .domain.conversation import Audit, Card, ConsoleMessage, NoticeMode, Place, Question
+from .domain.environment import Actor, Environment, Event, Kind, Operation, Server
 from .domain.failures import Failure
 from .domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
+from .domain.notices import Destination
+from .domain.people import Access
 from .domain.record import Record
 from .domain.template import Template
 
@@ -135,7 +138,7 @@ class SaltRefused(Exception):
 
 
 @dataclass(frozen=True)
-class TemplateProblem:
+class CuratedProblem:
     """One thing that is wrong in a curated file: where (1-based) and what, in a sentence."""
 
     file: str
@@ -154,7 +157,7 @@ class CuratedTemplates:
     """The templates in force, and what is wrong with files that could not be taken."""
 
     templates: Mapping[str, Template] = field(default_factory=dict)
-    problems: Sequence[TemplateProblem] = ()
+    problems: Sequence[CuratedProblem] = ()
 
 
 class Templates(Protocol):
@@ -164,6 +167,36 @@ class Templates(Protocol):
         """What is in force now; files that changed since the last call are read again."""
 
 
+@dataclass(frozen=True)
+class CuratedAccess:
+    """Who may do what, and what is wrong with a file that could not be taken."""
+
+    access: Access = field(default_factory=Access)
+    problems: Sequence[CuratedProblem] = ()
+
+
+class AccessFile(Protocol):
+    """The curated `access.yaml`. A file that became wrong leaves its last good version in force."""
+
+    def current(self) -> CuratedAccess:
+        """What is in force now; a file that changed since the last call is read again. No file: nobody is listed."""
+
+
+class Chats(Protocol):
+    """The chat services that are configured."""
+
+    @property
+    def services(self) -> Sequence[str]:
+        """Their names."""
+
+    def accounts(self, person: str) -> Sequence[tuple[str, str]]:
+        """The accounts of somebody who wants to be told directly: service and account. Empty for all others."""
+
+    def tell(self, seq: int, destination: Destination) -> float | None:
+        """Tell the event of that number there. None when that is done, or never will be; else in how many seconds to
+        try again. Once it returned None it is not called again, except after a crash in between."""
+
+
 class Superseded(Exception):
     """A guarded write found another status, or another operation in charge, than it expected.
 
@@ -171,11 +204,97 @@ class Superseded(Exception):
     """
 
 
+class Conversations(Protocol):
+    """What is kept of conversations, in the transaction of a ledger."""
+
+    def first_time(self, service: str, message: str) -> bool:
+        """Whether this message or delivery of a service was never seen before; from now on it was."""
+
+    def forget_seen(self, before: datetime) -> int:
+        """Forget messages seen before that. → how many."""
+
+    def write_down(self, line: Audit) -> None:
+        """A line of the audit."""
+
+    def audits(self, before: int | None, limit: int) -> list[Audit]:
+        """Lines of the audit, newest first; with `before` only those with a smaller `seq`."""
+
+    def count_audits(self, account: str, code: str, since: datetime) -> int:
+        """How many lines there are of that account with that code."""
+
+    def person_of_account(self, service: str, account: str) -> str | None:
+        """To whom an account was linked with a code."""
+
+    def accounts_of(self, person: str) -> list[tuple[str, str]]:
+        """The linked accounts of a person: service and account."""
+
+    def link(self, service: str, account: str, person: str) -> None:
+        """The account belongs to `person` from now on."""
+
+    def add_code(self, code_hash: str, person: str, lives: timedelta) -> None:
+        """A one-time code for `person`; an older one of theirs stops working."""
+
+    def take_code(self, code_hash: str) -> str | None:
+        """Whose code that is; it works once. None when unknown, used or expired."""
+
+    def notices_of(self, person: str) -> NoticeMode:
+        """How a person wants to be told."""
+
+    def set_notices(self, person: str, mode: NoticeMode) -> None:
+        """How a person wants to be told from now on."""
+
+    def ask(self, question: Question) -> None:
+        """A question to an account in a place; it takes the place of an earlier one."""
+
+    def question(self, question: str) -> Question | None:
+        """The question of that id, also when it has expired."""
+
+    def open_question(self, place: Place, account: str) -> Question | None:
+        """What the account was asked there and may still answer."""
+
+    def withdraw(self, place: Place, account: str) -> bool:
+        """There is no question any more. → whether there was one; of several callers one gets True."""
+
+    def add_card(self, card: Card) -> None:
+        """A new card."""
+
+    def card(self, operation: str, place: Place) -> Card | None:
+        """The operation's card in that place."""
+
+    def cards(self, operation: str) -> list[Card]:
+        """The operation's cards."""
+
+    def open_cards(self, service: str) -> list[Card]:
+        """The cards of a service that were posted and are not closed, by operation."""
+
+    def change_card(self, operation: str, place: Place, **changes: Any) -> None:
+        """Change `message` or `closed`."""
+
+    def put_on_console(self, person: str, message: str, thread: str, reply: Mapping[str, Any]) -> None:
+        """A message on a person's console: a new one, or another text for one that is there."""
+
+    def on_console(self, person: str, after: int, limit: int) -> list[ConsoleMessage]:
+        """The messages on a person's console with `seq` above `after`, oldest first."""
+
+    def console_message(self, person: str, message: str) -> ConsoleMessage | None:
+        """One message on a person's console."""
+
+    def cursor(self, name: str) -> int | None:
+        """How far a reader of events has come; None before its first time."""
+
+    def move_cursor(self, name: str, seq: int) -> None:
+        """It has come as far as `seq`."""
+
+
 class Ledger(Protocol):
     """One database transaction over everything that is kept. Writes of a status are guarded and write their event.
 
     Environments are named by `id` in writes and by `name` in look-ups; servers by environment id and name.
     """
+
+    @property
+    def chat(self) -> Conversations:
+        """The conversations, in the same transaction."""
 
     def environments(self, ended: bool = False) -> list[Environment]:
         """All environments, newest first; with `ended` also terminated ones."""
@@ -205,7 +324,16 @@ class Ledger(Protocol):
         """The operation that this person started under this Idempotency-Key."""
 
     def events(self, environment: str | None, operation: str | None, after: int, limit: int) -> list[Event]:
-        """Events with `seq` above `after`, oldest first, of one environment (by id) or one operation."""
+        """Events with `seq` above `after`, oldest first, of one environment (by id) or one operation, or all."""
+
+    def event(self, seq: int) -> Event | None:
+        """The event of that number."""
+
+    def newest_seq(self) -> int:
+        """The number of the newest event; 0 when there is none."""
+
+    def durations(self, template: str, kind: Kind, limit: int) -> list[timedelta]:
+        """How long the newest operations of that kind took that succeeded on environments of that template."""
 
     def add_environment(self, environment: Environment) -> None:
         """A new row. Conflict("name-taken") when one of that name has not ended."""

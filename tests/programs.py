@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator import bootstrap
+from orchestrator.bootstrap import Adapters, Brinepool
 from orchestrator.commands import World, operations
 from orchestrator.commands.views import Accepted, CreateEnvironment, OperationView
 from orchestrator.domain.environment import Actor
@@ -38,6 +39,15 @@ roles:
     count: {default: 2, min: 1, max: 4}
     needs: {API_URL: api}
 """
+ACCESS = """\
+unknown: viewer
+people:
+  alice: {role: developer}
+  bob: {role: developer}
+  ada: {role: developer, timezone: Europe/Berlin}
+  olga: {role: ops}
+  vic: {role: viewer}
+"""
 BRANCHES = {
     ("shop", "api"): ("feature/cart", "feature/tax", "main"),
     ("shop", "web"): ("feature/cart", "main"),
@@ -45,8 +55,9 @@ BRANCHES = {
 
 
 def make_site(folder: Path) -> Path:
-    """A site with the template `shop`."""
+    """A site with the template `shop` and a few people."""
     (folder / "templates").mkdir(parents=True)
+    (folder / "access.yaml").write_text(ACCESS)
     (folder / "templates" / "shop.yaml").write_text(SHOP)
     return folder
 
@@ -60,9 +71,18 @@ def settings_for(folder: Path, **overrides: object) -> Settings:
 @contextmanager
 def brinepool(settings: Settings, salt: Salt, clock: Clock | None = None) -> Iterator[World]:
     """Brinepool over `salt`, stopped at the end."""
+    with whole_brinepool(settings, salt, clock) as running:
+        yield running.world
+
+
+@contextmanager
+def whole_brinepool(
+    settings: Settings, salt: Salt, clock: Clock | None = None, adapters: Adapters | None = None
+) -> Iterator[Brinepool]:
+    """The same with its chats: those of `adapters`, else the console alone."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    with bootstrap.running(settings, salt, clock) as world:
-        yield world
+    with bootstrap.running(settings, salt, clock, adapters) as running:
+        yield running
 
 
 def shop(name: str | None = "cart-test", **asked: object) -> CreateEnvironment:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.commands.views import EnvironmentView, EventView, FailureView, RoleView, ServerView, TemplateView
+from orchestrator.commands.views import (
+    AuditView,
+    EnvironmentView,
+    EventView,
+    FailureView,
+    RoleView,
+    ServerView,
+    TemplateView,
+)
 from orchestrator.domain.durations import format_duration
 
 if TYPE_CHECKING:
@@ -131,6 +139,15 @@ def events(found: Iterable[EventView]) -> Table:
     for each in found:
         details = ", ".join(f"{key}={value}" for key, value in each.data.items() if isinstance(value, str | int))
         _row(table, _local(each.at), each.kind, each.server or "", f"{each.actor} ({each.door})", details)
+    return table
+
+
+def audit(found: Iterable[AuditView]) -> Table:
+    """One line for each thing that was said."""
+    table = _table("AT", "WHO", "ROOM", "SAID", "OUTCOME", "WHY")
+    for each in found:
+        who = f"{each.person} ({each.account})" if each.person else each.account
+        _row(table, _local(each.at), who, each.room, each.text, each.outcome.value, each.reason or each.code)
     return table
 
 

@@ -61,7 +61,7 @@ def show(session: Session, name: str) -> None:
 @json_option
 @pass_session
 def lint(session: Session, files: Sequence[Path]) -> None:
-    """Check template FILES.
+    """Check template FILES, and access.yaml.
 
     Before they are installed, so without a server. Left out: the files of the site. Exits with 2 when one is wrong.
 
@@ -69,11 +69,12 @@ def lint(session: Session, files: Sequence[Path]) -> None:
     Examples:
       brine template lint
       brine template lint templates/shop.yaml
+      brine template lint access.yaml
     """
-    from orchestrator.curated import templates
+    from orchestrator.curated import lint as curated
 
-    chosen = list(files) or sorted((settings.load().site / "templates").glob("*.yaml"))
-    problems = [asdict(problem) for problem in templates.lint(chosen)]
+    chosen = list(files) or curated.files_of(settings.load().site)
+    problems = [asdict(problem) for problem in curated.lint(chosen)]
     if session.as_json:
         session.show({"files": [str(file) for file in chosen], "problems": problems})
     for problem in problems if not session.as_json else ():

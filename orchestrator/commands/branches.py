@@ -39,7 +39,8 @@ def named(world: World, template: Template, wanted: Mapping[str, str]) -> None:
         return
     for role, known in at_remote(world, template.name, wanted).items():
         if wanted[role] not in known.names:
-            raise refusal(branch_missing(Subject("", role, wanted[role], known.repository, known.names)))
+            missing = branch_missing(Subject("", role, wanted[role], known.repository, known.names))
+            raise refusal(missing, wanted[role], known.names)
 
 
 def everywhere(world: World, template: Template, roles: Iterable[str], branch: str) -> list[str]:
@@ -47,13 +48,20 @@ def everywhere(world: World, template: Template, roles: Iterable[str], branch: s
     known = at_remote(world, template.name, roles)
     having = [role for role, found in known.items() if valid(branch) in found.names]
     if not having:
-        raise refusal(_nowhere(template, branch, known))
+        everything = {name for found in known.values() for name in found.names}
+        raise refusal(_nowhere(template, branch, known), branch, everything)
     return having
 
 
-def refusal(failure: Failure) -> BadInput:
-    """A missing branch as a bad request, in the very words of the failed highstate."""
-    return BadInput(failure.code, " ".join(failure.lines), failure=failure)
+def refusal(failure: Failure, wanted: str, names: Iterable[str]) -> BadInput:
+    """A missing branch as a bad request, in the very words of the failed highstate; `nearest` for who offers them."""
+    near = nearest_branches(wanted, names)
+    return BadInput(failure.code, " ".join(failure.lines), failure=failure, wanted=wanted, nearest=near)
+
+
+def list_all(world: World, template: Template, role: str | None = None) -> dict[str, Branches]:
+    """The branches of a template's roles, or of one: role → branches."""
+    return at_remote(world, template.name, [role] if role else template.roles)
 
 
 def _nowhere(template: Template, branch: str, known: Mapping[str, Branches]) -> Failure:

@@ -9,9 +9,10 @@ from orchestrator.domain.environment import Actor, Environment, Kind, Operation
 from orchestrator.domain.errors import BadInput, Conflict
 from orchestrator.domain.failures import listed
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus, Target
+from orchestrator.domain.policy import Act
 from orchestrator.ports import Ledger
 
-from . import find
+from . import find, permissions
 from .deployments import deploy_to
 from .operations import accept, new, replayed
 from .plan import Plan, new_name, plan, used, within_limits, write
@@ -25,6 +26,7 @@ def create(world: World, actor: Actor, ask: CreateEnvironment, key: str | None =
 
     BadInput, NotFound or Conflict say what is wrong with the request; then nothing is built.
     """
+    permissions.check(world, actor, Act.CREATE, ask.template)
     asked = ask.model_dump(mode="json", exclude_defaults=True)
     if (known := replayed(world, actor, key, {Kind.CREATE}, asked)) is not None:
         return known
@@ -58,6 +60,7 @@ def _new_environment(
         expires_at=now + decided.ttl,
         operation=operation.id,
         uses=used(ledger, world, decided.template, decided.counts, ask.use),
+        room=actor.room,
     )
     return environment, operation
 
@@ -83,6 +86,7 @@ def deploy(world: World, actor: Actor, name: str, ask: Deploy, key: str | None =
         return known
     with world.store.transaction() as ledger:
         environment = find.environment(ledger, name, world)
+        permissions.check(world, actor, Act.DEPLOY, environment.template)
         find.not_terminating(environment)
         servers = ledger.servers(environment.id)
     return deploy_to(world, actor, environment, servers, asked, key)
@@ -92,6 +96,7 @@ def extend(world: World, actor: Actor, name: str, ask: Extend) -> EnvironmentVie
     """Let an environment live longer, at most as long as its template allows in all."""
     with world.store.transaction() as ledger:
         found = find.environment(ledger, name, world)
+        permissions.check(world, actor, Act.EXTEND, found.template)
         find.not_terminating(found)
         ttl = find.template(world, found.template).ttl
         by = parse_duration(ask.by) if ask.by else ttl.extend
@@ -129,6 +134,7 @@ def terminate(
 
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
         found = find.environment(ledger, name, world)
+        permissions.check(world, actor, Act.TERMINATE, found.template)
         running = ledger.operation(found.operation)
         if found.status is EnvironmentStatus.TERMINATING and running and not running.state.ended:
             return running, [f"{name} is being terminated already."]
@@ -171,6 +177,7 @@ def retry(world: World, actor: Actor, name: str, key: str | None = None) -> Acce
 
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
         found = find.environment(ledger, name, world)
+        permissions.check(world, actor, Act.RETRY, found.template)
         find.idle(ledger, found, world)
         if found.status is not EnvironmentStatus.FAILED:
             raise Conflict("nothing-to-retry", f"{name} is {found.status}; there is nothing to retry.")

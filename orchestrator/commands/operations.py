@@ -1,6 +1,9 @@
 """Operations: asking for one, and following it."""
 
+import statistics
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ulid import ULID
@@ -26,6 +29,15 @@ def show(world: World, operation: str) -> OperationView:
         return operation_view(ledger, found, world.clock.now())
 
 
+def look(world: World, operation: str) -> Accepted:
+    """An operation with its environment as it is now, also when that has ended. NotFound for an unknown id."""
+    with world.store.transaction() as ledger:
+        found = ledger.operation(operation)
+        if found is None:
+            raise NotFound("operation-unknown", f"There is no operation {operation}.")
+        return _accepted(world, ledger, found, [])
+
+
 def list_all(world: World, active: bool = False, limit: int = 50) -> list[OperationView]:
     """Operations, newest first; `active`: only those that have not ended."""
     with world.store.transaction() as ledger:
@@ -41,19 +53,58 @@ def follow(world: World, operation: str, after: int = 0) -> Iterator[ProgressVie
     since = show(world, operation).requested_at
     while True:
         seen = world.hub.count
-        with world.store.transaction() as ledger:
-            found, news = ledger.operation(operation), ledger.events(None, operation, after, _PAGE)
-        for event in news:
-            after = event.seq
-            if (view := progress_view(event, since)) is not None:
-                yield view
-        if len(news) == _PAGE:
+        news = _news(world, operation, after, since)
+        after = news.after
+        yield from news.steps
+        if news.more:
             continue
-        if found is None or found.state.ended:
+        if news.ended:
             return
         # The hub wakes at once what this process wrote; the second is for what another process wrote.
         world.hub.wait(seen, 1.0)
         yield None
+
+
+def so_far(world: World, operation: str, after: int = 0) -> tuple[list[ProgressView], int]:
+    """What there is of the progress that `follow` tells, behind `after`, without waiting. → it, and the new `after`."""
+    since, steps = show(world, operation).requested_at, list[ProgressView]()
+    while True:
+        news = _news(world, operation, after, since)
+        steps, after = steps + news.steps, news.after
+        if not news.more:
+            return steps, after
+
+
+@dataclass(frozen=True)
+class _News:
+    """The events behind a number, as progress. `more`: there are others behind them already."""
+
+    steps: list[ProgressView]
+    after: int
+    more: bool
+    ended: bool
+
+
+def _news(world: World, operation: str, after: int, since: datetime) -> _News:
+    with world.store.transaction() as ledger:
+        found, events = ledger.operation(operation), ledger.events(None, operation, after, _PAGE)
+    steps = [view for event in events if (view := progress_view(event, since)) is not None]
+    last = events[-1].seq if events else after
+    return _News(steps, last, len(events) == _PAGE, found is None or found.state.ended)
+
+
+def usual_seconds(world: World, operation: str) -> float | None:
+    """How long operations of this kind on this template usually take: the median of the newest ten that succeeded.
+
+    None without history.
+    """
+    with world.store.transaction() as ledger:
+        found = ledger.operation(operation)
+        if found is None:
+            return None
+        template = ledger.environment_by_id(found.environment).template
+        spans = [span.total_seconds() for span in ledger.durations(template, found.kind, 10)]
+    return statistics.median(spans) if spans else None
 
 
 def new(actor: Actor, kind: Kind, environment: str, request: dict[str, Any], world: World) -> Operation:

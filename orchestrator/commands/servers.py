@@ -4,10 +4,11 @@ from orchestrator.domain.environment import Actor, Environment, Kind, Operation,
 from orchestrator.domain.errors import Conflict, Unavailable
 from orchestrator.domain.failures import listed
 from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus, Target
+from orchestrator.domain.policy import Act
 from orchestrator.domain.wiring import dependents
 from orchestrator.ports import Ledger, SaltRefused
 
-from . import environments, find
+from . import environments, find, permissions
 from .deployments import deploy_to
 from .operations import accept, new, replayed
 from .show import server_view
@@ -53,6 +54,7 @@ def deploy(world: World, actor: Actor, name: str, ask: Deploy, key: str | None =
     with world.store.transaction() as ledger:
         server = find.server(ledger, name)
         environment = ledger.environment_by_id(server.environment)
+        permissions.check(world, actor, Act.DEPLOY, environment.template)
         find.not_terminating(environment)
     return deploy_to(world, actor, environment, [server], asked, key)
 
@@ -68,6 +70,7 @@ def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | 
     with world.store.transaction() as ledger:
         server = find.server(ledger, name)
         environment = ledger.environment_by_id(server.environment)
+        permissions.check(world, actor, Act.TERMINATE, environment.template)
         others = [other for other in ledger.servers(environment.id) if other.name != name]
     if not others:
         return environments.terminate(world, actor, environment.name, ask, key, asked)

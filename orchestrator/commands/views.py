@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from orchestrator.domain import environment as domain
+from orchestrator.domain.conversation import Outcome
 from orchestrator.domain.failures import Failure
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
 
@@ -217,3 +218,22 @@ class LogView(BaseModel):
 
     server: str
     lines: list[str]
+
+
+class AuditView(BaseModel):
+    """One line of the audit: who said what, through which door, where, and what became of it.
+
+    `account`: `service:user`, in a chat. `code`, `reason`: why it was refused or ignored.
+    """
+
+    seq: int
+    at: datetime
+    person: str
+    account: str
+    door: str
+    room: str
+    text: str
+    outcome: Outcome
+    code: str
+    reason: str
+    operation: str | None

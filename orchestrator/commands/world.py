@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain.environment import Operation
 from orchestrator.engine.progress import Hub
-from orchestrator.ports import Clock, Salt, Store, Templates
+from orchestrator.ports import AccessFile, Clock, Salt, Store, Templates
 from orchestrator.settings import Settings
 
 
@@ -16,6 +16,7 @@ class World:
     store: Store
     salt: Salt
     templates: Templates
+    access: AccessFile
     clock: Clock
     hub: Hub
     start: Callable[[Operation], None]

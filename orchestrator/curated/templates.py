@@ -1,27 +1,14 @@
 """Reads `templates/*.yaml`: what is right is in force, what is wrong is told with file, line, column and field."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
-from typing import Any
-
-from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedBase
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from orchestrator.domain.template import Template
-from orchestrator.ports import CuratedTemplates, TemplateProblem
+from orchestrator.ports import CuratedProblem, CuratedTemplates
 
-
-@dataclass(frozen=True)
-class _Read:
-    """One file as it was read: its stamp, and its template or what is wrong."""
-
-    stamp: tuple[int, int]
-    template: Template | None
-    problems: tuple[TemplateProblem, ...]
+from .yamlfile import Read, Watched, position
+from .yamlfile import read as read_yaml
 
 
 class CuratedFolder:
@@ -30,90 +17,27 @@ class CuratedFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = Lock()
-        self._read: dict[Path, _Read] = {}
-        self._good: dict[Path, Template] = {}
+        self._files: dict[Path, Watched[Template]] = {}
 
     def current(self) -> CuratedTemplates:
         """The port's `current`."""
         with self._lock:
             files = sorted(self._folder.glob("*.yaml"))
-            for file in files:
-                self._refresh(file)
-            for gone in set(self._read) - set(files):
-                del self._read[gone]
-                self._good.pop(gone, None)
-            problems = [problem for read in self._read.values() for problem in read.problems]
-            templates = {template.name: template for template in self._good.values()}
-            return CuratedTemplates(dict(sorted(templates.items())), tuple(problems))
-
-    def _refresh(self, file: Path) -> None:
-        stat = file.stat()
-        stamp = (stat.st_mtime_ns, stat.st_size)
-        known = self._read.get(file)
-        if known is not None and known.stamp == stamp:
-            return
-        template, problems = read(file)
-        self._read[file] = _Read(stamp, template, tuple(problems))
-        if template is not None:
-            self._good[file] = template
+            self._files = {file: self._files.get(file) or Watched(file, _read) for file in files}
+            found = [watched.current() for watched in self._files.values()]
+        templates = {template.name: template for template, _ in found if template is not None}
+        return CuratedTemplates(dict(sorted(templates.items())), tuple(each for _, wrong in found for each in wrong))
 
 
-def lint(files: Iterable[Path]) -> list[TemplateProblem]:
+def lint(files: Iterable[Path]) -> list[CuratedProblem]:
     """What is wrong with these files; empty when nothing is."""
-    return [problem for file in files for problem in read(file)[1]]
+    return [problem for file in files for problem in _read(file).problems]
 
 
-def read(file: Path) -> tuple[Template | None, list[TemplateProblem]]:
-    """A template, or what is wrong with its file."""
-    try:
-        data = YAML(typ="rt").load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        return None, [TemplateProblem(str(file), 1, 1, "", f"cannot be read: {error.strerror}")]
-    except UnicodeDecodeError:
-        return None, [TemplateProblem(str(file), 1, 1, "", "is not text in UTF-8")]
-    except YAMLError as error:
-        return None, [_yaml_problem(file, error)]
-    if not isinstance(data, dict):
-        return None, [TemplateProblem(str(file), 1, 1, "", "is no mapping; see docs/templates.md for its fields")]
-    try:
-        template = Template.model_validate(data)
-    except ValidationError as error:
-        return None, [_problem(file, data, found) for found in error.errors(include_url=False)]
-    if template.name != file.stem:
-        line, column = _position(data, ("name",))
-        message = f"must be “{file.stem}”, as the file is called, not “{template.name}”"
-        return None, [TemplateProblem(str(file), line, column, "name", message)]
-    return template, []
-
-
-def _yaml_problem(file: Path, error: YAMLError) -> TemplateProblem:
-    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-    what = (error.problem if isinstance(error, MarkedYAMLError) else None) or "this is not YAML"
-    return TemplateProblem(str(file), mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, "", what)
-
-
-def _problem(file: Path, data: Any, found: Any) -> TemplateProblem:
-    path = tuple(found["loc"])
-    line, column = _position(data, path)
-    message = found["msg"].removeprefix("Value error, ")
-    if found["type"] == "extra_forbidden":
-        message = "there is no such field; check its spelling"
-    elif found["type"] == "missing":
-        message = "is missing"
-    shown = ".".join(str(part) for part in path if part != "[key]")
-    return TemplateProblem(str(file), line, column, shown, message[:1].lower() + message[1:])
-
-
-def _position(data: Any, path: Sequence[Any]) -> tuple[int, int]:
-    """Line and column (from 1) of the deepest part of `path` that is there."""
-    line, column = 1, 1
-    for part in path:
-        if not isinstance(data, CommentedBase):
-            break
-        try:
-            is_mapping = isinstance(data, dict)
-            row, col = data.lc.key(part) if is_mapping else data.lc.item(part)
-            line, column, data = row + 1, col + 1, data[part]  # type: ignore[index]
-        except (KeyError, IndexError, TypeError):
-            break
-    return line, column
+def _read(file: Path) -> Read[Template]:
+    found = read_yaml(file, Template, "docs/templates.md")
+    if found.model is None or found.model.name == file.stem:
+        return found
+    line, column = position(found.data, ("name",))
+    message = f"must be “{file.stem}”, as the file is called, not “{found.model.name}”"
+    return Read(None, (CuratedProblem(str(file), line, column, "name", message),))

@@ -37,7 +37,7 @@ def operation(row: sa.Row[Any]) -> Operation:
     values |= {
         "kind": Kind(row.kind),
         "state": OperationState(row.state),
-        "actor": Actor(row.actor, values.pop("door")),
+        "actor": Actor(row.actor, values.pop("door"), values.pop("room")),
         "failure": _failure(row.failure),
     }
     return Operation(**values)
@@ -62,7 +62,12 @@ def server_values(value: Server) -> dict[str, Any]:
 
 def operation_values(value: Operation) -> dict[str, Any]:
     """Domain data as column values."""
-    values = _fields(value) | {"actor": value.actor.person, "door": value.actor.door, "request": dict(value.request)}
+    values = _fields(value) | {
+        "actor": value.actor.person,
+        "door": value.actor.door,
+        "room": value.actor.room,
+        "request": dict(value.request),
+    }
     return plain(values)
 
 

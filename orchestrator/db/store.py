@@ -2,19 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
-from orchestrator.domain.environment import Actor, Environment, Event, Operation, Server
+from orchestrator.domain.environment import Actor, Environment, Event, Kind, Operation, Server
 from orchestrator.domain.errors import Conflict, Unavailable
 from orchestrator.domain.failures import Failure
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus, check
 from orchestrator.ports import Clock, Superseded
 
 from . import rows
+from .conversations import SqlConversations
 from .tables import environments, events, operations, servers, tokens
+
+_EVENTS_LOCK = 0x6272696E65  # any number that nothing else in the database uses
+_EVENTS = sa.select(events, environments.c.name.label("environment_name")).join(
+    environments, environments.c.id == events.c.environment
+)
 
 
 class SqlLedger:
@@ -23,6 +30,7 @@ class SqlLedger:
     def __init__(self, session: Session, clock: Clock) -> None:
         self._session = session
         self._clock = clock
+        self.chat = SqlConversations(session, clock)
 
     # Look-ups
 
@@ -77,18 +85,30 @@ class SqlLedger:
         return rows.operation(row) if row else None
 
     def events(self, environment: str | None, operation: str | None, after: int, limit: int) -> list[Event]:
-        query = (
-            sa.select(events, environments.c.name.label("environment_name"))
-            .join(environments, environments.c.id == events.c.environment)
-            .where(events.c.seq > after)
-            .order_by(events.c.seq)
-            .limit(limit)
-        )
+        query = _EVENTS.where(events.c.seq > after).order_by(events.c.seq).limit(limit)
         if environment is not None:
             query = query.where(events.c.environment == environment)
         if operation is not None:
             query = query.where(events.c.operation == operation)
         return [rows.event(row) for row in self._session.execute(query)]
+
+    def event(self, seq: int) -> Event | None:
+        row = self._session.execute(_EVENTS.where(events.c.seq == seq)).first()
+        return rows.event(row) if row else None
+
+    def newest_seq(self) -> int:
+        return self._session.execute(sa.select(sa.func.max(events.c.seq))).scalar_one() or 0
+
+    def durations(self, template: str, kind: Kind, limit: int) -> list[timedelta]:
+        query = (
+            sa.select(operations.c.requested_at, operations.c.ended_at)
+            .join(environments, environments.c.id == operations.c.environment)
+            .where(environments.c.template == template, operations.c.kind == kind)
+            .where(operations.c.state == OperationState.SUCCEEDED)
+            .order_by(operations.c.id.desc())
+            .limit(limit)
+        )
+        return [row.ended_at - row.requested_at for row in self._session.execute(query)]
 
     # New rows
 
@@ -221,6 +241,9 @@ class SqlLedger:
     def _insert_event(
         self, environment: str, server: str | None, operation: str | None, kind: str, actor: Actor, data: Any
     ) -> None:
+        if self._session.get_bind().dialect.name == "postgresql":
+            # Readers go by `seq`, so it must ascend in the order of commits; SQLite has one writer at a time anyway.
+            self._session.execute(sa.select(sa.func.pg_advisory_xact_lock(_EVENTS_LOCK)))
         values = {"at": self._clock.now(), "environment": environment, "server": server, "operation": operation}
         values |= {"kind": kind, "actor": actor.person, "door": actor.door, "data": data}
         self._session.execute(sa.insert(events).values(values))

@@ -46,6 +46,7 @@ environments = sa.Table(
     sa.Column("uses", sa.String(26), sa.ForeignKey("environments.id")),
     sa.Column("degraded", sa.Text),
     sa.Column("failure", sa.JSON),
+    sa.Column("room", sa.String(400)),  # where it was asked for in a chat
 )
 # A name is free again when its bearer has ended, so only the others must differ.
 sa.Index(
@@ -100,6 +101,7 @@ operations = sa.Table(
     sa.Column("started_at", UtcDateTime),
     sa.Column("ended_at", UtcDateTime),
     sa.Column("failure", sa.JSON),
+    sa.Column("room", sa.String(400)),
     sa.UniqueConstraint("actor", "idempotency_key"),
 )
 
@@ -126,4 +128,97 @@ tokens = sa.Table(
     sa.Column("label", sa.String(100), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
+)
+
+# Conversations
+
+chat_accounts = sa.Table(
+    "chat_accounts",
+    metadata,
+    sa.Column("service", sa.String(40), primary_key=True),
+    sa.Column("account", sa.String(255), primary_key=True),
+    sa.Column("person", sa.String(200), nullable=False),
+    sa.Column("linked_at", UtcDateTime, nullable=False),
+)
+
+chat_codes = sa.Table(
+    "chat_codes",
+    metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("person", sa.String(200), nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+)
+
+chat_people = sa.Table(
+    "chat_people",
+    metadata,
+    sa.Column("person", sa.String(200), primary_key=True),
+    sa.Column("notices", sa.String(10), nullable=False),
+)
+
+chat_seen = sa.Table(
+    "chat_seen",
+    metadata,
+    sa.Column("service", sa.String(40), primary_key=True),
+    sa.Column("message", sa.String(255), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+)
+
+chat_questions = sa.Table(
+    "chat_questions",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("place", sa.String(400), nullable=False),
+    sa.Column("account", sa.String(255), nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.UniqueConstraint("place", "account"),
+)
+
+chat_cards = sa.Table(
+    "chat_cards",
+    metadata,
+    sa.Column("operation", sa.String(26), sa.ForeignKey("operations.id"), primary_key=True),
+    sa.Column("place", sa.String(400), primary_key=True),
+    sa.Column("account", sa.String(255), nullable=False),
+    sa.Column("message", sa.String(255)),
+    sa.Column("closed", sa.Boolean, nullable=False, index=True),
+)
+
+console_messages = sa.Table(
+    "console_messages",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("person", sa.String(200), nullable=False),
+    sa.Column("message", sa.String(26), nullable=False, unique=True),
+    sa.Column("thread", sa.String(26), nullable=False),
+    sa.Column("reply", sa.JSON, nullable=False),
+    sqlite_autoincrement=True,  # a message that was changed gets a new seq, which must never be an old one
+)
+sa.Index("ix_console_messages_person_seq", console_messages.c.person, console_messages.c.seq)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("person", sa.String(200), nullable=False),
+    sa.Column("account", sa.String(300), nullable=False),
+    sa.Column("door", sa.String(40), nullable=False),
+    sa.Column("room", sa.String(400), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("outcome", sa.String(10), nullable=False),
+    sa.Column("code", sa.String(60), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("operation", sa.String(26)),
+    sqlite_autoincrement=True,
+)
+
+cursors = sa.Table(
+    "cursors",
+    metadata,
+    sa.Column("name", sa.String(60), primary_key=True),
+    sa.Column("seq", sa.Integer, nullable=False),
 )

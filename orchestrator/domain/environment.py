@@ -22,10 +22,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who is asking, and through which front door (`cli`, `api`, `chat:slack`, `scheduler`)."""
+    """Who is asking, and through which front door (`cli`, `api`, `chat:slack`, `scheduler`).
+
+    `room`: where in a chat, as `service:room id`; `rooms`: the names under which a template may allow that room, None
+    where no room is meant (the command line, HTTP), which no template restricts.
+    """
 
     person: str
     door: str
+    room: str | None = None
+    rooms: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Environment:
     """One environment. `id` never repeats, while `name` may be used again after the environment has ended.
 
     `uses`: the id of the environment whose servers stand in for roles that this one does not have itself.
-    `degraded`: why it is not whole although it is ready, in a sentence.
+    `degraded`: why it is not whole although it is ready, in a sentence. `room`: where it was asked for in a chat.
     """
 
     id: str
@@ -71,6 +77,7 @@ class Environment:
     degraded: str | None = None
     failure: Failure | None = None
     ended_at: datetime | None = None
+    room: str | None = None
 
 
 @dataclass(frozen=True)

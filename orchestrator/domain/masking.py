@@ -109,3 +109,32 @@ def _forms(value: str) -> set[str]:
         value.replace("'", "'\"'\"'"),
         in_double_quotes,
     }
+
+
+# What looks like a secret, wherever it comes from: the shapes that well-known services give their tokens, keys, and
+# what follows a word such as `password=`. The orchestrator knows no value, so this is all it can do, and it comes on
+# top of what the minion has masked.
+_SECRETS = re.compile(
+    r"""
+    (?P<key>-----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z))
+  | \b(?P<token>
+        xox[abeoprs]-[0-9A-Za-z-]{10,} | xapp-[0-9A-Za-z-]{10,}
+      | gh[opsur]_[0-9A-Za-z]{20,} | github_pat_[0-9A-Za-z_]{20,} | glpat-[0-9A-Za-z_-]{16,}
+      | (?:AKIA|ASIA)[0-9A-Z]{16} | sk-[0-9A-Za-z_-]{16,} | sk_(?:live|test)_[0-9A-Za-z]{10,}
+      | syt_[0-9A-Za-z_]{10,} | eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*
+    )
+  | (?P<name>\b[\w-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[\w-]*
+      ["']?\s*[=:]\s*["']?)(?P<value>(?!\*{3})[^\s"'&;,]{4,})
+  | (?P<bearer>\b(?:bearer|basic)\s+)(?P<credential>[0-9A-Za-z._~+/=-]{12,})
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+
+
+def mask_secrets(text: str) -> str:
+    """`text` with what looks like a token, a key or a password replaced by `***`."""
+    return _URL_LOGIN.sub(MASK, _SECRETS.sub(_masked, text))
+
+
+def _masked(match: re.Match[str]) -> str:
+    return f"{match['name'] or match['bearer'] or ''}{MASK}"

@@ -16,8 +16,9 @@ from orchestrator.domain.environment import Operation
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.failures import Failure
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
+from orchestrator.domain.people import Access
 from orchestrator.engine.progress import Hub
-from orchestrator.ports import Branches
+from orchestrator.ports import Branches, CuratedAccess
 from orchestrator.settings import CHECKOUT, Settings
 from orchestrator.web.app import create_app
 from orchestrator.web.serve import Server
@@ -50,13 +51,24 @@ class OneRepository:
             raise Unavailable("salt-unreachable", "salt-api does not answer; look with brine status.")
 
 
+class People:
+    """An access.yaml without a file: ada, alice and bob are developers, unless told otherwise."""
+
+    def __init__(self, **roles: str) -> None:
+        people = {name: {"role": role} for name, role in (roles or dict.fromkeys(("ada", "alice", "bob"), "developer")).items()}
+        self.access = Access.model_validate({"people": people})
+
+    def current(self) -> CuratedAccess:
+        return CuratedAccess(self.access)
+
+
 def make_world(folder: Path, start: Callable[[Operation], None] = lambda _: None, **settings: Any) -> World:
     """A world over a database in `folder`; `start` gets the operations that would begin now. TOKEN belongs to ada."""
     engine = connect(f"sqlite:///{folder / 'test.sqlite'}")
     migrate(engine)
     clock = RealTime()
     store, curated = SqlStore(engine, clock), CuratedFolder(CHECKOUT / "templates")
-    world = World(store, OneRepository(), curated, clock, Hub(), start, Settings(home=folder, **settings))
+    world = World(store, OneRepository(), curated, People(), clock, Hub(), start, Settings(home=folder, **settings))
     tokens.ensure(world, TOKEN, "ada", "test")
     return world
 
@@ -109,9 +121,9 @@ class Stage:
 
 
 @contextmanager
-def served(world: World, port: int = 0) -> Iterator[str]:
+def served(world: World, port: int = 0, chats: Any = None) -> Iterator[str]:
     """The world's application, served in a thread of this process → its URL."""
-    server, ending = Server(create_app(world), "127.0.0.1", port, world.settings.threads), threading.Event()
+    server, ending = Server(create_app(world, chats), "127.0.0.1", port, world.settings.threads), threading.Event()
     thread = threading.Thread(target=server.run, args=(ending,), daemon=True)
     thread.start()
     try:
