@@ -1,20 +1,26 @@
 """The composition root: the only place that names concrete adapters, and where everything is connected and started."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SQLAlchemyDatasource
 
+from orchestrator.chat.base import ChatAdapter
+from orchestrator.chat.console import Console
+from orchestrator.chat.front import Chats
 from orchestrator.commands import World, tokens
+from orchestrator.curated.access import CuratedAccessFile
 from orchestrator.curated.templates import CuratedFolder
 from orchestrator.db.connect import connect, migrate
 from orchestrator.db.store import SqlStore
 from orchestrator.domain.errors import BadInput
 from orchestrator.embedded import home as embedded
+from orchestrator.engine.notices import start_notices
 from orchestrator.engine.progress import Hub
 from orchestrator.engine.recovery import start
 from orchestrator.engine.runtime import Runtime, install
@@ -31,6 +37,7 @@ from orchestrator.web.app import create_app
 # resume what the first one left.
 _VERSION = "1"
 _EXECUTOR = "brinepool"
+_GRACE_S = 3
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +50,25 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+@dataclass(frozen=True)
+class Brinepool:
+    """A whole Brinepool that runs: what commands work with, and the chats."""
+
+    world: World
+    chats: Chats
+
+
+Adapters = Callable[[World], Sequence[ChatAdapter]]
+
+
 @contextmanager
-def running(settings: Settings, salt: Salt | None = None, clock: Clock | None = None) -> Iterator[World]:
+def running(
+    settings: Settings, salt: Salt | None = None, clock: Clock | None = None, adapters: Adapters | None = None
+) -> Iterator[Brinepool]:
     """Brinepool, connected and started; stopped at the end of the block.
 
-    `salt` and `clock` are for tests. Operations that an earlier process left unfinished go on at once.
+    `salt`, `clock` and `adapters` are for tests. Operations and notices that an earlier process left unfinished go on
+    at once.
     """
     clock = clock or SystemClock()
     with ExitStack() as ending:
@@ -59,21 +80,38 @@ def running(settings: Settings, salt: Salt | None = None, clock: Clock | None = 
             ending.callback(adapter.close)
             adapter.start()
         store, hub, templates = SqlStore(engine, clock), Hub(), CuratedFolder(settings.site / "templates")
-        install(Runtime(store, salt, templates, clock, _durable_engine(settings, engine), hub))
-        ending.callback(DBOS.destroy, workflow_completion_timeout_sec=0)
+        access = CuratedAccessFile(settings.site / "access.yaml")
+        world = World(store, salt, templates, access, clock, hub, start, settings)
+        chats = Chats(world, (adapters or chat_adapters)(world))
+        runtime = Runtime(store, salt, templates, clock, _durable_engine(settings, engine), hub, chats.courier)
+        install(runtime)
+        ending.callback(_stop_engine, runtime)
         DBOS.launch()
+        ending.callback(start_notices())
         ending.callback(start_scheduler().shutdown, wait=False)
-        world = World(store, salt, templates, clock, hub, start, settings)
         _admin_token(world)
-        yield world
+        ending.callback(chats.stop)
+        chats.start()
+        yield Brinepool(world, chats)
 
 
 def serve(settings: Settings) -> None:
     """`brine serve`: API, engine and scheduler in one process, until SIGTERM."""
     address, port = embedded.claim(settings).brinepool
-    with running(settings) as world:
+    with running(settings) as brinepool:
         log.info("Brinepool %s answers at http://%s:%s", version("brinepool"), address, port)
-        web.serve(create_app(world), address, port, settings.threads)
+        web.serve(create_app(brinepool.world, brinepool.chats), address, port, settings.threads)
+
+
+def _stop_engine(runtime: Runtime) -> None:
+    """Let running operations pause at their next step, for a few seconds; what is left is resumed as after a crash."""
+    runtime.stopping.set()
+    DBOS.destroy(workflow_completion_timeout_sec=_GRACE_S)
+
+
+def chat_adapters(world: World) -> list[ChatAdapter]:
+    """The chat services that the settings name; the console is always there."""
+    return [Console(world.store, world.hub)]
 
 
 def _salt_api(settings: Settings) -> SaltApi:

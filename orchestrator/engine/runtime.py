@@ -7,6 +7,7 @@ else (at least once, so what it calls is idempotent by name).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from dbos import DBOS, PortableWorkflowError, SetWorkflowID, SQLAlchemyDatasource
 from sqlalchemy.orm import Session
 
-from orchestrator.ports import Clock, Ledger, Salt, Store, Superseded, Templates
+from orchestrator.ports import Chats, Clock, Ledger, Salt, Store, Superseded, Templates
 
 from .progress import Hub
 
@@ -34,7 +35,8 @@ class DurableStore(Store, Protocol):
 
 @dataclass
 class Runtime:
-    """The ports of this process. `chosen`: the job ids that this very process has chosen (and no earlier one)."""
+    """The ports of this process. `chosen`: the job ids that this very process has chosen (and no earlier one).
+    `stopping`: the process is about to end; operations pause at their next step, and go on at the next start."""
 
     store: DurableStore
     salt: Salt
@@ -42,7 +44,14 @@ class Runtime:
     clock: Clock
     datasource: SQLAlchemyDatasource
     hub: Hub
+    chats: Chats
     chosen: set[str] = field(default_factory=set)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+class Stopping(BaseException):
+    """The process is about to end. No Exception, so that the durable engine writes down no outcome: what was under way
+    is resumed at the next start."""
 
 
 _installed: list[Runtime] = []
@@ -61,6 +70,7 @@ def current() -> Runtime:
 def record(change: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run `change(ledger, ...)` as a step, in one transaction with its checkpoint. Raises Superseded as it does."""
     runtime = current()
+    pause_if_stopping()
 
     def body() -> R:
         return change(runtime.store.on(runtime.datasource.sql_session()), *args, **kwargs)
@@ -77,7 +87,14 @@ def record(change: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs:
 
 def remote(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run `call(...)`, which talks to somebody else, as a step. It returns data and raises nothing that is expected."""
+    pause_if_stopping()
     return DBOS.run_step({"name": call.__name__.strip("_")}, call, *args, **kwargs)
+
+
+def pause_if_stopping() -> None:
+    """Raise Stopping when the process is about to end. For steps, and between the slices of long waits."""
+    if current().stopping.is_set():
+        raise Stopping
 
 
 def in_parallel(workflow: Callable[[str, str], None], operation: str, servers: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ from orchestrator.domain.record import Record, record_for
 from orchestrator.domain.template import Template, public_url
 from orchestrator.ports import JobReturn, Ledger, SaltRefused, StateProgress
 
-from .runtime import SLICE, current, parse, seconds_until
+from .runtime import SLICE, current, parse, pause_if_stopping, seconds_until
 from .stories import context, server_of, still_in_charge
 
 Data = dict[str, Any]
@@ -159,6 +159,7 @@ def _slice(deadline: datetime) -> float:
 
 
 def _wanted(operation: str) -> None:
+    pause_if_stopping()
     with current().store.transaction() as ledger:
         still_in_charge(ledger, operation)
 

@@ -10,7 +10,7 @@ from orchestrator.domain.failures import Failure, group
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
 from orchestrator.ports import Ledger, Superseded
 
-from .runtime import record
+from .runtime import pause_if_stopping, record
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ def operation_story(story: Callable[[str], None]) -> Callable[[str], None]:
         except Superseded as error:
             log.info("operation %s ended early: %s", operation, error)
         except Exception:
+            pause_if_stopping()
             log.exception("operation %s met a surprise", operation)
             _give_up(operation)
 
@@ -44,6 +45,7 @@ def server_story(story: Callable[[str, str], None]) -> Callable[[str, str], None
         except Superseded as error:
             log.info("operation %s on %s ended early: %s", operation, server, error)
         except Exception:
+            pause_if_stopping()
             log.exception("operation %s on %s met a surprise", operation, server)
             record(fail_server, operation, server, surprise(server))
 

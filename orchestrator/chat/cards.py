@@ -1,0 +1,278 @@
+"""From what commands give to replies: what people read of environments, servers, operations and failures."""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from orchestrator.commands.views import (
+    Accepted,
+    EnvironmentView,
+    FailureView,
+    LogView,
+    OperationView,
+    ServerView,
+    TemplateView,
+)
+from orchestrator.domain.durations import format_duration
+from orchestrator.domain.environment import Kind
+from orchestrator.domain.lifecycle import OperationState, ServerStatus
+from orchestrator.domain.masking import mask_secrets
+
+from .replies import Button, Fact, Progress, Reply, Step, Table, Tone
+
+DOING = {
+    Kind.CREATE: "creating",
+    Kind.RETRY: "retrying",
+    Kind.DEPLOY: "deploying to",
+    Kind.TERMINATE: "terminating",
+    Kind.TERMINATE_SERVER: "terminating a server of",
+}
+LOG_LINES = 40
+
+
+def span(seconds: float) -> str:
+    """How long: `1m 5s`."""
+    return format_duration(timedelta(seconds=seconds))
+
+
+def left(seconds: float) -> str:
+    """How much time is left, in whole minutes: what was made for a day reads as 1d a moment later."""
+    return span(math.ceil(seconds / 60) * 60)
+
+
+# Environments and servers
+
+
+def environment(view: EnvironmentView) -> Reply:
+    """One environment with its servers."""
+    facts = [Fact(label="template", value=view.template), Fact(label="branches", value=branches(view))]
+    if view.uses:
+        facts.append(Fact(label="uses", value=view.uses))
+    facts += [Fact(label="owner", value=view.owner), Fact(label="age", value=span(view.age_s))]
+    facts.append(Fact(label="expires in", value=left(view.expires_in_s)))
+    return Reply(
+        title=f"{view.name} is {_status(view)}",
+        tone=_tone(view),
+        lines=((view.degraded,) if view.degraded else ()) + (failure_lines(view.failure) if view.failure else ()),
+        facts=tuple(facts),
+        tables=(servers_table(view.servers),) if view.servers else (),
+        buttons=_things_to_do(view),
+    )
+
+
+def environments(found: Sequence[EnvironmentView], hidden: int) -> Reply:
+    """A list of environments; `hidden`: how many may not be spoken of here."""
+    rows = tuple(
+        (each.name, each.template, _status(each), branches(each), each.owner, left(each.expires_in_s)) for each in found
+    )
+    columns = ("environment", "template", "status", "branches", "owner", "expires in")
+    title = _counted(len(found), "environment") if found else "There is no environment here. Make one with: create"
+    return Reply(title=title, tables=(Table(columns=columns, rows=rows),) if rows else (), lines=_hidden(hidden))
+
+
+def servers(found: Sequence[ServerView], hidden: int) -> Reply:
+    """A list of servers."""
+    title = _counted(len(found), "server") if found else "There is no server here."
+    return Reply(title=title, tables=(servers_table(found),) if found else (), lines=_hidden(hidden))
+
+
+def servers_table(found: Iterable[ServerView]) -> Table:
+    """Servers, a row each."""
+    rows = tuple(
+        (each.name, each.status.value, each.branch, (each.commit or "")[:10], each.url or "") for each in found
+    )
+    return Table(columns=("server", "status", "branch", "commit", "address"), rows=rows)
+
+
+def server(view: ServerView) -> Reply:
+    """One server."""
+    facts = (
+        ("environment", view.environment), ("role", f"{view.role} ({view.app})"), ("branch", view.branch),
+        ("commit", (view.commit or "")[:10]), ("address", view.url or ""), ("owner", view.owner),
+        ("age", span(view.age_s)),
+    )  # fmt: skip
+    return Reply(
+        title=f"{view.name} is {view.status}",
+        tone=Tone.BAD if view.failure else Tone.GOOD if view.status is ServerStatus.READY else Tone.WORKING,
+        lines=failure_lines(view.failure) if view.failure else (),
+        facts=tuple(Fact(label=label, value=value) for label, value in facts if value),
+        buttons=(Button(label="Log", command=f"logs {view.name}"), Button(label="Why", command=f"why {view.name}"))
+        if view.failure
+        else (Button(label="Log", command=f"logs {view.name}"),),
+    )
+
+
+def templates(found: Sequence[TemplateView]) -> Reply:
+    """A list of templates."""
+    if not found:
+        return Reply(title="There is no template here; ops put them into templates/.")
+    rows = tuple((each.name, ", ".join(role.role for role in each.roles), each.ttl, each.description) for each in found)
+    columns = ("template", "roles", "lives for", "description")
+    return Reply(
+        title=_counted(len(found), "template"),
+        tables=(Table(columns=columns, rows=rows),),
+        buttons=tuple(Button(label=f"Create {each.name}", command=f"create {each.name}") for each in found[:5]),
+    )
+
+
+def template(view: TemplateView) -> Reply:
+    """One template."""
+    rows = tuple((role.role, role.app, role.branch, str(role.count["default"]), role.repository) for role in view.roles)
+    return Reply(
+        title=f"{view.name}: {view.description}",
+        facts=(Fact(label="lives for", value=f"{view.ttl}, at most {view.ttl_max}"),),
+        tables=(Table(columns=("role", "app", "branch", "servers", "repository"), rows=rows),),
+        buttons=(Button(label=f"Create {view.name}", command=f"create {view.name}", style="primary"),),
+    )
+
+
+def jobs(found: Sequence[OperationView], hidden: int) -> Reply:
+    """What is going on now."""
+    rows = tuple((each.environment, DOING[each.kind], each.actor, span(each.elapsed_s)) for each in found)
+    title = f"{_counted(len(found), 'operation')} running" if found else "Nothing is running."
+    table = (Table(columns=("environment", "what", "by", "for"), rows=rows),) if rows else ()
+    return Reply(title=title, tables=table, lines=_hidden(hidden))
+
+
+def log(view: LogView) -> Reply:
+    """The end of an app's log."""
+    code = "\n".join(mask_secrets(line) for line in view.lines[-LOG_LINES:])
+    return Reply(title=f"{view.server}: the end of its log" if code else f"{view.server}: its log is empty", code=code)
+
+
+# Operations
+
+
+def started(accepted: Accepted, steps: Sequence[Step], rest_s: float | None) -> Reply:
+    """The card of an operation that runs. `rest_s`: how long it will still take, as far as history tells."""
+    operation = accepted.operation
+    return Reply(
+        title=f"{operation.actor} is {doing(operation)} {accepted.environment.name}",
+        tone=Tone.WORKING,
+        lines=tuple(accepted.notes),
+        progress=Progress(steps=tuple(steps), elapsed_s=operation.elapsed_s, rest_s=rest_s),
+    )
+
+
+def doing(operation: OperationView) -> str:
+    """What an operation does, as in “alice is … cart-test”."""
+    if operation.kind is Kind.DEPLOY:
+        return f"deploying {operation.request.get('what')} to"
+    return DOING[operation.kind]
+
+
+def outcome(seen: Accepted) -> Reply:
+    """The card of an operation that has ended."""
+    operation, view = seen.operation, seen.environment
+    if operation.state is OperationState.CANCELLED:
+        return Reply(
+            title=f"{view.name}: the {operation.kind} was cancelled, somebody else took over", tone=Tone.WARNING
+        )
+    if operation.state is OperationState.FAILED:
+        return _failed(operation, view)
+    took = span(operation.elapsed_s)
+    if operation.kind is Kind.TERMINATE:
+        return Reply(title=f"{view.name} is gone, after {took}", tone=Tone.GOOD)
+    if operation.kind is Kind.TERMINATE_SERVER:
+        title = f"{operation.request.get('server')} is gone, after {took}; {view.name} is {_status(view)}"
+    elif operation.kind is Kind.DEPLOY:
+        title = f"{view.name} runs {operation.request.get('what')}, after {took}"
+    else:
+        title = f"{view.name} is {_status(view)}, after {took}"
+    return Reply(
+        title=title,
+        tone=Tone.WARNING if view.degraded else Tone.GOOD,
+        lines=(view.degraded,) if view.degraded else (),
+        facts=(Fact(label="expires in", value=left(view.expires_in_s)), Fact(label="owner", value=view.owner)),
+        tables=(servers_table(view.servers),),
+        buttons=_things_to_do(view),
+    )
+
+
+def _failed(operation: OperationView, view: EnvironmentView) -> Reply:
+    causes = _causes(operation, view)
+    title = causes[0].title if causes else f"The {operation.kind} of {view.name} failed."
+    rest = [line for cause in causes[1:] for line in failure_lines(cause)]
+    first = (causes[0].explanation, causes[0].action) if causes else ()
+    evidence = "\n\n".join(cause.evidence for cause in causes if cause.evidence)
+    return Reply(
+        title=f"{view.name}: {title}" if view.name not in title else title,
+        tone=Tone.BAD,
+        lines=tuple(mask_secrets(line) for line in (*first, *rest) if line),
+        tables=(servers_table(view.servers),) if view.servers else (),
+        buttons=_things_to_do(view),
+        details=Reply(title="What was said there", code=mask_secrets(evidence)) if evidence else None,
+    )
+
+
+def _causes(operation: OperationView, view: EnvironmentView) -> list[FailureView]:
+    """Each cause once: the operation's own, then those of servers that it does not name."""
+    found = [operation.failure] if operation.failure else []
+    for server in view.servers:
+        if server.failure and not any(server.name in cause.servers for cause in found):
+            found.append(server.failure)
+    return found
+
+
+# Failures and questions
+
+
+def failure_lines(view: FailureView) -> tuple[str, ...]:
+    """What a person reads of a failure: at most three lines."""
+    return tuple(mask_secrets(line) for line in (view.title, view.explanation, view.action) if line)
+
+
+def refused(message: str, *lines: str, private: bool = False) -> Reply:
+    """Why something is not done."""
+    return Reply(title=mask_secrets(message), tone=Tone.BAD, lines=lines, private=private)
+
+
+def note(title: str, *lines: str, tone: Tone = Tone.PLAIN, private: bool = False) -> Reply:
+    """A sentence or more."""
+    return Reply(title=title, lines=lines, tone=tone, private=private)
+
+
+def branches(view: EnvironmentView) -> str:
+    """`main` when all are the same, `api=main web=feature/cart` otherwise."""
+    different = set(view.branches.values())
+    if len(different) == 1:
+        return different.pop()
+    return " ".join(f"{role}={name}" for role, name in view.branches.items())
+
+
+def _things_to_do(view: EnvironmentView) -> tuple[Button, ...]:
+    name = view.name
+    extend, end = (
+        Button(label="Extend", command=f"extend {name}"),
+        Button(label="Terminate", command=f"terminate {name}", style="danger"),
+    )
+    match view.status:
+        case "ready":
+            return extend, Button(label="Show", command=f"show {name}"), end
+        case "failed":
+            why = Button(label="Why", command=f"why {name}")
+            return Button(label="Retry", command=f"retry {name}", style="primary"), why, end
+        case "terminating" | "terminated":
+            return ()
+        case _:
+            return (end,)
+
+
+def _status(view: EnvironmentView) -> str:
+    return "degraded" if view.degraded and view.status == "ready" else view.status.value
+
+
+def _tone(view: EnvironmentView) -> Tone:
+    if view.failure:
+        return Tone.BAD
+    if view.degraded:
+        return Tone.WARNING
+    return Tone.GOOD if view.status == "ready" else Tone.WORKING
+
+
+def _hidden(count: int) -> tuple[str, ...]:
+    return (f"{count} more may not be spoken of in this room.",) if count else ()
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

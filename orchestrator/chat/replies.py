@@ -1,0 +1,103 @@
+"""Replies as plain data: what is said, not how it looks. Every adapter renders the same data in its own idiom.
+
+All text is plain: no markup, already masked, and possibly from outside (branch names, log lines). An adapter escapes it
+for its service, cuts what does not fit, and leaves out what its service cannot show, never the title.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Tone(StrEnum):
+    """How a reply is meant; services show it as a colour or a sign."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    BAD = "bad"
+    WARNING = "warning"
+    WORKING = "working"
+    QUESTION = "question"
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Fact(_Plain):
+    """One thing about something, such as `expires in` `1d`."""
+
+    label: str
+    value: str
+
+
+class Table(_Plain):
+    """Rows under columns. Narrow services show a row as one line. The first column names the thing."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class Step(_Plain):
+    """Where one server is: its phase, the Salt state that ended last (the `n`th of `of`), seconds since the request."""
+
+    server: str
+    phase: str
+    state: str = ""
+    n: int | None = None
+    of: int | None = None
+
+
+class Progress(_Plain):
+    """How far an operation is. `elapsed_s`, `rest_s`: seconds so far, and still to go as far as history tells."""
+
+    steps: tuple[Step, ...]
+    elapsed_s: float
+    rest_s: float | None = None
+
+
+class Button(_Plain):
+    """Something to do with one click: the same as typing `command`. Services without buttons show the command.
+
+    An option of a question has a `value` as well (`<question>/<number>`): it is sent back instead of the command, so
+    that only whoever was asked can answer, and only once.
+    """
+
+    label: str
+    command: str
+    value: str = ""
+    style: Literal["", "primary", "danger"] = ""
+
+
+class Reply(_Plain):
+    """One message.
+
+    `title`: the one line that says it all. `lines`: sentences below it. `code`: output to be shown as it is. `buttons`:
+    things to do. `options`: answers to pick from; where nothing can be clicked they are numbered from 1, and the number
+    is an answer. `details`: goes into a thread below the message, or is left out. `mention`: accounts of the service
+    that are to be notified. `private`: for the one who asked only, also in a room.
+    """
+
+    title: str
+    tone: Tone = Tone.PLAIN
+    lines: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    tables: tuple[Table, ...] = ()
+    progress: Progress | None = None
+    code: str = ""
+    buttons: tuple[Button, ...] = ()
+    options: tuple[Button, ...] = ()
+    details: "Reply | None" = None
+    mention: tuple[str, ...] = ()
+    private: bool = False
+
+
+SIGNS = {
+    Tone.PLAIN: "",
+    Tone.GOOD: "✔",
+    Tone.BAD: "✘",
+    Tone.WARNING: "⚠",
+    Tone.WORKING: "…",
+    Tone.QUESTION: "?",
+}

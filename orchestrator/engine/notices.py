@@ -1,0 +1,117 @@
+"""Telling people: every notice is a durable workflow of its own, one after the other in each chat service.
+
+The events are the truth, and a cursor says up to which one notices were made of them. A notice's workflow id is made of
+the event's number and the destination, so that one made twice after a crash is the same. One at a time in each service
+keeps their order, also while the service is down: then the first one waits, and the others behind it.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+from orchestrator.domain.environment import Event
+from orchestrator.domain.notices import Destination, destinations, notice_of
+from orchestrator.ports import Ledger
+
+from .runtime import current, remote
+
+log = logging.getLogger(__name__)
+
+CURSOR = "notices"
+PAGE = 500
+ATTEMPTS = 10_000  # a week of a service that stays away
+POLL_S = 0.2  # a notice waits this long for the one before it to be noticed as done
+IDLE_S = 1.0  # for what another process wrote; the hub tells at once what this one did
+
+
+@DBOS.workflow(name="tell")
+def tell(seq: int, destination: str) -> None:
+    """One notice, to one place. Waits as long as the service wants, and gives up after a week."""
+    for _ in range(ATTEMPTS):
+        again = remote(_told, seq, destination)
+        if again is None:
+            return
+        DBOS.sleep(again)
+    log.error("the notice of event %d for %s was given up", seq, destination)
+
+
+def _told(seq: int, destination: str) -> float | None:
+    """→ in how many seconds to try again; None when it is done. A surprise is not tried again: it would block all."""
+    try:
+        return current().chats.tell(seq, Destination.parse(destination))
+    except Exception:
+        log.exception("the notice of event %d for %s could not be told", seq, destination)
+        return None
+
+
+def start_notices() -> Callable[[], None]:
+    """Make notices of what happens from now on, until the function that is returned is called."""
+    for service in current().chats.services:
+        DBOS.register_queue(_queue(service), global_concurrency=1, polling_interval_sec=POLL_S)
+    with current().store.transaction() as ledger:
+        if ledger.chat.cursor(CURSOR) is None:
+            ledger.chat.move_cursor(CURSOR, ledger.newest_seq())
+    ending = threading.Event()
+    thread = threading.Thread(target=_watch, args=(ending,), name="notices", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        ending.set()
+        current().hub.notify()
+        thread.join(5.0)
+
+    return stop
+
+
+def _watch(ending: threading.Event) -> None:
+    hub = current().hub
+    while not ending.is_set():
+        seen = hub.count
+        try:
+            if dispatch():
+                continue
+        except Exception:
+            if ending.is_set():
+                return
+            log.exception("notices could not be made; trying again")
+        hub.wait(seen, IDLE_S)
+
+
+def dispatch() -> int:
+    """Make the notices of the events behind the cursor. → how many events there were."""
+    store = current().store
+    with store.transaction() as ledger:
+        after = ledger.chat.cursor(CURSOR) or 0
+        events = ledger.events(None, None, after, PAGE)
+        wanted = [(event.seq, where) for event in events for where in _destinations(ledger, event)]
+    for seq, destination in wanted:
+        with SetWorkflowID(f"tell/{seq}/{destination}"), SetEnqueueOptions(priority=seq):
+            DBOS.enqueue_workflow(_queue(destination.service), tell, seq, str(destination))
+    if events:
+        with store.transaction() as ledger:
+            ledger.chat.move_cursor(CURSOR, events[-1].seq)
+    return len(events)
+
+
+def _destinations(ledger: Ledger, event: Event) -> list[Destination]:
+    operation = ledger.operation(event.operation) if event.operation else None
+    notice = notice_of(event, operation)
+    if notice is None:
+        return []
+    environment = (
+        ledger.environment_by_id(operation.environment) if operation else ledger.environment(event.environment)
+    )
+    if environment is None:
+        return []
+    people = {environment.owner, operation.actor.person if operation else event.actor}
+    chats = current().chats
+    directly = [account for person in sorted(people) for account in chats.accounts(person)]
+    template = current().templates.current().templates.get(environment.template)
+    asked_in = operation.actor.room if operation else None
+    return destinations(notice, environment, template, asked_in, directly, chats.services)
+
+
+def _queue(service: str) -> str:
+    return f"notices-{service}"
