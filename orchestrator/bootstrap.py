@@ -1,18 +1,23 @@
 """The composition root: the only place that names concrete adapters, and where everything is connected and started."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SQLAlchemyDatasource
+from pydantic import SecretStr, ValidationError
 
 from orchestrator.chat.base import ChatAdapter
 from orchestrator.chat.console import Console
 from orchestrator.chat.front import Chats
+from orchestrator.chat.mattermost import Mattermost, MattermostConfig
+from orchestrator.chat.webhook import BotConfig, Webhook
 from orchestrator.commands import World, tokens
 from orchestrator.curated.access import CuratedAccessFile
 from orchestrator.curated.templates import CuratedFolder
@@ -37,7 +42,7 @@ from orchestrator.web.app import create_app
 # resume what the first one left.
 _VERSION = "1"
 _EXECUTOR = "brinepool"
-_GRACE_S = 3
+_GRACE_S = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -106,12 +111,82 @@ def serve(settings: Settings) -> None:
 def _stop_engine(runtime: Runtime) -> None:
     """Let running operations pause at their next step, for a few seconds; what is left is resumed as after a crash."""
     runtime.stopping.set()
-    DBOS.destroy(workflow_completion_timeout_sec=_GRACE_S)
+    runtime.at_work.wait_until_idle(_GRACE_S)
+    DBOS.destroy(workflow_completion_timeout_sec=0)  # it would sleep a whole second before it looked
 
 
 def chat_adapters(world: World) -> list[ChatAdapter]:
     """The chat services that the settings name; the console is always there."""
-    return [Console(world.store, world.hub)]
+    found: list[ChatAdapter] = [Console(world.store, world.hub)]
+    if (slack := _slack(world)) is not None:
+        found.append(slack)
+    if (matrix := _matrix(world.settings)) is not None:
+        found.append(matrix)
+    found += [_bot(world, name, data) for name, data in world.settings.bots.items()]
+    names = [adapter.service for adapter in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput("setting-invalid", f"There are two chat services called {name}; call the bot otherwise.")
+    return found
+
+
+def _slack(world: World) -> ChatAdapter | None:
+    def templates() -> dict[str, str]:
+        return {name: each.description for name, each in world.templates.current().templates.items()}
+
+    chosen = world.settings
+    if chosen.slack_bot_token is None:
+        return None
+    from orchestrator.chat.slack import Slack  # importing it, or Matrix, costs half a second of everybody's start
+
+    return Slack(
+        _plain(chosen.slack_bot_token), app_token=_plain(chosen.slack_app_token),
+        signing_secret=_plain(chosen.slack_signing_secret), templates=templates, url=chosen.slack_url,
+    )  # fmt: skip
+
+
+def _matrix(chosen: Settings) -> ChatAdapter | None:
+    if chosen.matrix_homeserver is None:
+        return None
+    from orchestrator.chat.matrix import Matrix
+
+    if chosen.matrix_user is None:
+        raise BadInput("setting-invalid", "Set BRINE_MATRIX_USER as well, the bot's account on that homeserver.")
+    return Matrix(
+        chosen.matrix_homeserver, chosen.matrix_user, chosen.home / "matrix",
+        password_file=chosen.matrix_password_file, token_file=chosen.matrix_token_file,
+        edits_per_minute=chosen.matrix_edits_per_minute, bots=chosen.matrix_bots, invited_by=chosen.matrix_invited_by,
+    )  # fmt: skip
+
+
+def _bot(world: World, name: str, data: Mapping[str, Any]) -> Webhook:
+    """A bot of the settings: of its own making, or Mattermost (with `tokens`)."""
+
+    def first_time(service: str, delivery: str) -> bool:
+        with world.store.transaction() as ledger:
+            return ledger.chat.first_time(service, f"delivery:{delivery}")
+
+    try:
+        given = {"name": name, **data}
+        if (file := given.pop("secret_file", None)) is not None:
+            given["secret"] = Path(file).expanduser().read_text().strip()
+        if "tokens" in given:
+            return Mattermost(MattermostConfig.model_validate(given), first_time)
+        return Webhook(BotConfig.model_validate(given), first_time)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            "setting-invalid", f"The bot “{name}” in the settings is wrong: {field}: {first['msg']}."
+        ) from error
+    except OSError as error:
+        raise BadInput(
+            "setting-invalid", f"The secret of the bot “{name}” cannot be read: {error.strerror}."
+        ) from error
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def _salt_api(settings: Settings) -> SaltApi:
@@ -130,6 +205,8 @@ def _durable_engine(settings: Settings, engine: sa.Engine) -> SQLAlchemyDatasour
         "application_version": _VERSION,
         "executor_id": _EXECUTOR,
         "serializer": serializer,
+        # Nothing here uses its notifications; their thread sleeps so long before it notices that it should end.
+        "notification_listener_polling_interval_sec": 0.25,
         "log_level": "WARNING",
     }
     DBOS(config=config)

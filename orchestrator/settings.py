@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from .domain.errors import BadInput
@@ -38,6 +38,18 @@ class Settings(BaseSettings):
     salt_api_password_file: Path | None = Field(None, description="Default: secrets/salt-api in the home.")
     early_branch_check: bool = Field(True, description="Look for a branch at the remote before anything is built.")
     threads: int = Field(16, ge=2, le=256, description="Threads of the HTTP server.")
+    slack_bot_token: SecretStr | None = Field(None, description="Slack's bot token (`xoxb-…`); with it, Slack is on.")
+    slack_app_token: SecretStr | None = Field(None, description="Slack's app token (`xapp-…`), for Socket Mode.")
+    slack_signing_secret: SecretStr | None = Field(None, description="Slack's signing secret, for requests over HTTP.")
+    slack_url: str = Field("https://slack.com/api/", description="Slack's API.")
+    matrix_homeserver: str | None = Field(None, description="The Matrix homeserver's URL; with it, Matrix is on.")
+    matrix_user: str | None = Field(None, description="The bot's Matrix account, such as `@brine:example.org`.")
+    matrix_password_file: Path | None = Field(None, description="The file with the Matrix account's password.")
+    matrix_token_file: Path | None = Field(None, description="Instead: the file with an access token.")
+    matrix_edits_per_minute: float = Field(10.0, gt=0, description="How many edits the homeserver allows for long.")
+    matrix_bots: tuple[str, ...] = Field((), description="Matrix accounts of other bots, which are not listened to.")
+    matrix_invited_by: tuple[str, ...] = Field((), description="Other homeservers whose people may invite the bot.")
+    bots: dict[str, dict[str, Any]] = Field({}, description="Bots of other chats, see chat-webhook.md.")
 
     @field_validator("home", "site", mode="after")
     @classmethod

@@ -124,16 +124,23 @@ class Courier:
         mention = self._mention(adapter, card, seen)
         if not adapter.abilities.edits:
             reply = reply.model_copy(update={"mention": mention})
-        with self._locks[adapter.service]:
-            if (wait := adapter.pace.wait(place.room)) > SHORT_S:
-                return wait
-            self._pause(adapter.pace.reserve(place.room))
-            try:
-                adapter.edit(place.room, card.message, reply)
-            except Undeliverable:  # somebody deleted the card
-                adapter.post(place.room, reply)
-            self._change(card, closed=True)
+        if not card.closed and (wait := self._show_outcome(adapter, card, reply)):
+            return wait
         return self._below(adapter, card, reply, mention, seen)
+
+    def _show_outcome(self, adapter: ChatAdapter, card: Card, reply: Reply) -> float | None:
+        """The last edit of a card. → seconds to wait when the room's slot has not come; None when it was made."""
+        room, message = card.place.room, card.message or ""
+        with self._locks[adapter.service]:
+            if (wait := adapter.pace.wait(room)) > SHORT_S:
+                return wait
+            self._pause(adapter.pace.reserve(room))
+            try:
+                adapter.edit(room, message, reply)
+            except Undeliverable:  # somebody deleted the card
+                adapter.post(room, reply)
+            self._change(card, closed=True)
+        return None
 
     def _below(
         self, adapter: ChatAdapter, card: Card, reply: Reply, mention: tuple[str, ...], seen: Accepted

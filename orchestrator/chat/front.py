@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from flask import Blueprint
+
 from orchestrator.commands import World
 
 from .base import CONSOLE, ChatAdapter
 from .console import Console
 from .courier import Courier
 from .desk import BrinepoolDesk
+from .webhook import unknown_bot
 
 
 class Chats:
@@ -37,6 +40,11 @@ class Chats:
         for adapter in self.adapters:
             adapter.stop()
         self.courier.stop()
+
+    def blueprints(self) -> list[Blueprint]:
+        """The paths over which services call us; each checks its requests itself."""
+        found = [paths for adapter in self.adapters if (paths := adapter.blueprint()) is not None]
+        return [*found, unknown_bot()]
 
     def problems(self) -> list[str]:
         """A sentence for each service that is not reached now."""

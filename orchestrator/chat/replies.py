@@ -1,13 +1,29 @@
 """Replies as plain data: what is said, not how it looks. Every adapter renders the same data in its own idiom.
 
-All text is plain: no markup, already masked, and possibly from outside (branch names, log lines). An adapter escapes it
-for its service, cuts what does not fit, and leaves out what its service cannot show, never the title.
+All text is plain: no markup, already masked, and possibly from outside (branch names, log lines); control characters
+are dropped here. An adapter escapes it for its service, cuts what does not fit, and leaves out what its service cannot
+show, never the title.
 """
 
+import re
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL.sub("", text.replace("\n", " ").replace("\t", " "))
+
+
+def _lines(text: str) -> str:
+    return _CONTROL.sub("", text)
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+Text = Annotated[str, AfterValidator(_lines)]
 
 
 class Tone(StrEnum):
@@ -28,23 +44,23 @@ class _Plain(BaseModel):
 class Fact(_Plain):
     """One thing about something, such as `expires in` `1d`."""
 
-    label: str
-    value: str
+    label: Line
+    value: Line
 
 
 class Table(_Plain):
     """Rows under columns. Narrow services show a row as one line. The first column names the thing."""
 
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[Line, ...]
+    rows: tuple[tuple[Line, ...], ...]
 
 
 class Step(_Plain):
     """Where one server is: its phase, the Salt state that ended last (the `n`th of `of`), seconds since the request."""
 
-    server: str
-    phase: str
-    state: str = ""
+    server: Line
+    phase: Line
+    state: Line = ""
     n: int | None = None
     of: int | None = None
 
@@ -64,9 +80,9 @@ class Button(_Plain):
     that only whoever was asked can answer, and only once.
     """
 
-    label: str
-    command: str
-    value: str = ""
+    label: Line
+    command: Line
+    value: Line = ""
     style: Literal["", "primary", "danger"] = ""
 
 
@@ -79,13 +95,13 @@ class Reply(_Plain):
     that are to be notified. `private`: for the one who asked only, also in a room.
     """
 
-    title: str
+    title: Line
     tone: Tone = Tone.PLAIN
-    lines: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
     facts: tuple[Fact, ...] = ()
     tables: tuple[Table, ...] = ()
     progress: Progress | None = None
-    code: str = ""
+    code: Text = ""
     buttons: tuple[Button, ...] = ()
     options: tuple[Button, ...] = ()
     details: "Reply | None" = None

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -76,11 +76,20 @@ class Client:
         content = body.model_dump(mode="json", exclude_none=True) if body else None
         return self._read(model, self._send("POST", path, json=content, headers={"Idempotency-Key": str(ULID())}))
 
+    def offer(self, model: type[M], path: str, body: BaseModel) -> M | None:
+        """Hand something in that may be left unanswered; None when it is. The body says by itself what it is once."""
+        response = self._send("POST", path, json=body.model_dump(mode="json", exclude_none=True))
+        return None if response.status_code == 204 else self._read(model, response)
+
+    def put(self, model: type[M], path: str, body: BaseModel) -> M:
+        """Let something be so from now on."""
+        return self._read(model, self._send("PUT", path, json=body.model_dump(mode="json", exclude_none=True)))
+
     def delete(self, model: type[M], path: str, **query: Any) -> M:
         """Ask for something to be terminated."""
         return self._read(model, self._send("DELETE", path, params=query, headers={"Idempotency-Key": str(ULID())}))
 
-    def stream(self, path: str, after: int) -> Iterator[Event]:
+    def stream(self, path: str, after: int) -> Generator[Event]:
         """The events at `path` after `after`, until the stream ends. Raises Unavailable when it breaks off."""
         response = self._send(
             "GET", path, stream=True, headers={"Last-Event-ID": str(after)}, timeout=(CONNECT_S, SILENCE_S)

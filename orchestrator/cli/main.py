@@ -14,6 +14,8 @@ import click
 from orchestrator.domain.errors import BadInput, BrinepoolError, Conflict, NotAllowed, NotFound, Unavailable
 
 from . import stack
+from .audit import audit
+from .chat import chat
 from .env import env
 from .render import plain
 from .serve import serve
@@ -37,7 +39,7 @@ def brine() -> None:
     """
 
 
-for command in (stack.up, stack.down, stack.status, env, server, template, serve):
+for command in (stack.up, stack.down, stack.status, env, server, template, audit, chat, serve):
     brine.add_command(command)
 
 

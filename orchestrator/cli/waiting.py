@@ -39,7 +39,7 @@ def watch(session: Session, operation: OperationView, name: str, notes: Sequence
     session.say(f"{name}: {operation.kind}, operation {operation.id}")
     try:
         with display(session.console, quiet=session.as_json) as shown:
-            ended = _to_the_end(session, operation.id, shown)
+            ended = to_the_end(session, operation.id, shown)
     except KeyboardInterrupt:
         click.echo(f"\nNot watching any more; the {operation.kind} goes on. {_how_to_watch(name)}", err=True)
         raise click.exceptions.Exit(130) from None
@@ -71,7 +71,8 @@ def _agree(question: str) -> None:
         raise BadInput("not-confirmed", "Nothing was terminated.")
 
 
-def _to_the_end(session: Session, operation_id: str, shown: Display) -> OperationView:
+def to_the_end(session: Session, operation_id: str, shown: Display) -> OperationView:
+    """Show an operation's progress until it has ended → how it ended."""
     for item in follow(session.client, operation_id):
         if isinstance(item, ProgressView):
             shown.step(item)

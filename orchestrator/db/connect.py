@@ -11,9 +11,12 @@ from sqlalchemy import event
 
 def connect(url: str) -> sa.Engine:
     """An engine on `url`; for SQLite with WAL, a patient busy timeout and immediate transactions."""
-    engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _tune_sqlite)
+    if not url.startswith("sqlite"):
+        return sa.create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=40)
+    # No limit: a thread in a transaction may need a second connection (the durable engine's own), and waiting for one
+    # while it holds the only write lock there is would stop everybody. A connection to a file costs next to nothing.
+    engine = sa.create_engine(url, pool_size=20, max_overflow=-1)
+    event.listen(engine, "connect", _tune_sqlite)
     return engine
 
 

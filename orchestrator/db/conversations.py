@@ -18,6 +18,7 @@ from orchestrator.domain.conversation import (
 )
 from orchestrator.ports import Clock
 
+from .order import in_order_of_commits
 from .tables import (
     audit,
     chat_accounts,
@@ -161,6 +162,7 @@ class SqlConversations:
     # The console
 
     def put_on_console(self, person: str, message: str, thread: str, reply: Mapping[str, Any]) -> None:
+        in_order_of_commits(self._session)
         self._session.execute(sa.delete(console_messages).where(console_messages.c.message == message))
         values = {"at": self._clock.now(), "person": person, "message": message, "thread": thread, "reply": dict(reply)}
         self._session.execute(sa.insert(console_messages).values(values))

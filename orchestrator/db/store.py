@@ -16,9 +16,9 @@ from orchestrator.ports import Clock, Superseded
 
 from . import rows
 from .conversations import SqlConversations
+from .order import in_order_of_commits
 from .tables import environments, events, operations, servers, tokens
 
-_EVENTS_LOCK = 0x6272696E65  # any number that nothing else in the database uses
 _EVENTS = sa.select(events, environments.c.name.label("environment_name")).join(
     environments, environments.c.id == events.c.environment
 )
@@ -241,9 +241,7 @@ class SqlLedger:
     def _insert_event(
         self, environment: str, server: str | None, operation: str | None, kind: str, actor: Actor, data: Any
     ) -> None:
-        if self._session.get_bind().dialect.name == "postgresql":
-            # Readers go by `seq`, so it must ascend in the order of commits; SQLite has one writer at a time anyway.
-            self._session.execute(sa.select(sa.func.pg_advisory_xact_lock(_EVENTS_LOCK)))
+        in_order_of_commits(self._session)
         values = {"at": self._clock.now(), "environment": environment, "server": server, "operation": operation}
         values |= {"kind": kind, "actor": actor.person, "door": actor.door, "data": data}
         self._session.execute(sa.insert(events).values(values))

@@ -4,10 +4,19 @@ import re
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from . import names
-from .durations import parse_duration
+from .durations import format_duration, parse_duration
 from .errors import BadInput
 
 
@@ -81,12 +90,34 @@ class Count(_Curated):
 
 
 class Ttl(_Curated):
-    """How long an environment lives: by default, at most in all, by how much one extension adds, when to warn."""
+    """How long an environment lives: by default, at most in all, by how much one extension adds, when to warn.
+
+    `idle`: it ends when nobody deployed to it for so long; None is never. `failed`: it ends when it failed and nobody
+    touched it for so long; three days, so that what fails on a Friday evening is there on Monday. `hold`: how long it
+    can be held for debugging, at most.
+    """
 
     default: Duration = timedelta(days=1)
     max: Duration = timedelta(days=14)
     extend: Duration = timedelta(days=1)
     warn: tuple[Duration, ...] = (timedelta(hours=4), timedelta(minutes=30))
+    idle: Duration | None = None
+    failed: Duration = timedelta(days=3)
+    hold: Duration = timedelta(days=1)
+
+    @field_validator("warn")
+    @classmethod
+    def _within_the_life(cls, warn: tuple[timedelta, ...], info: ValidationInfo) -> tuple[timedelta, ...]:
+        """Only what a file says is looked at: of the spans that nobody wrote, those that fit are used."""
+        if not warn:
+            raise ValueError("write at least one span, such as 30m, because nothing is reaped without a warning")
+        life: timedelta | None = info.data.get("default")
+        if life is not None and max(warn) > life:
+            raise ValueError(
+                f"a warning {format_duration(max(warn))} before the end would come before the beginning, "
+                f"because default is {format_duration(life)}"
+            )
+        return warn
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

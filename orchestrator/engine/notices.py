@@ -29,12 +29,18 @@ IDLE_S = 1.0  # for what another process wrote; the hub tells at once what this 
 @DBOS.workflow(name="tell")
 def tell(seq: int, destination: str) -> None:
     """One notice, to one place. Waits as long as the service wants, and gives up after a week."""
-    for _ in range(ATTEMPTS):
-        again = remote(_told, seq, destination)
-        if again is None:
-            return
-        DBOS.sleep(again)
-    log.error("the notice of event %d for %s was given up", seq, destination)
+    with current().at_work:
+        for _ in range(ATTEMPTS):
+            again = remote(_told, seq, destination)
+            if again is None:
+                return
+            _sleep(again)
+        log.error("the notice of event %d for %s was given up", seq, destination)
+
+
+def _sleep(seconds: float) -> None:
+    """A pause that need not be durable: after a crash the notice is simply tried again."""
+    current().stopping.wait(seconds)
 
 
 def _told(seq: int, destination: str) -> float | None:

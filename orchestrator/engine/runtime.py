@@ -33,6 +33,28 @@ class DurableStore(Store, Protocol):
         """A ledger inside the step's transaction."""
 
 
+class AtWork:
+    """How many stories are being told by threads of this process."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until nothing is told any more, at most so long. → whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._count == 0, seconds)
+
+
 @dataclass
 class Runtime:
     """The ports of this process. `chosen`: the job ids that this very process has chosen (and no earlier one).
@@ -47,6 +69,7 @@ class Runtime:
     chats: Chats
     chosen: set[str] = field(default_factory=set)
     stopping: threading.Event = field(default_factory=threading.Event)
+    at_work: AtWork = field(default_factory=AtWork)
 
 
 class Stopping(BaseException):

@@ -10,7 +10,7 @@ from orchestrator.domain.failures import Failure, group
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
 from orchestrator.ports import Ledger, Superseded
 
-from .runtime import pause_if_stopping, record
+from .runtime import current, pause_if_stopping, record
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,8 @@ def operation_story(story: Callable[[str], None]) -> Callable[[str], None]:
     @wraps(story)
     def wrapped(operation: str) -> None:
         try:
-            story(operation)
+            with current().at_work:
+                story(operation)
         except Superseded as error:
             log.info("operation %s ended early: %s", operation, error)
         except Exception:
@@ -41,7 +42,8 @@ def server_story(story: Callable[[str, str], None]) -> Callable[[str, str], None
     @wraps(story)
     def wrapped(operation: str, server: str) -> None:
         try:
-            story(operation, server)
+            with current().at_work:
+                story(operation, server)
         except Superseded as error:
             log.info("operation %s on %s ended early: %s", operation, server, error)
         except Exception:

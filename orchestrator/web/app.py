@@ -7,10 +7,11 @@ from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
+from orchestrator.chat.front import Chats
 from orchestrator.commands import World
 
 from . import auth, docs, health, metrics, problems
-from .api import context, environments, operations, servers, templates
+from .api import audit, chat, context, environments, operations, servers, templates
 from .sse import Streams
 
 MAX_BODY = 64 * 1024  # the largest request there is names a few branches
@@ -21,8 +22,8 @@ Every path under /api needs a token: “Authorization: Bearer …”. What chang
 follow. Send an `Idempotency-Key` with it, and the same request sent twice is done once."""
 
 
-def create_app(world: World) -> OpenAPI:
-    """The application over this world. Nothing connects or starts here."""
+def create_app(world: World, chats: Chats | None = None) -> OpenAPI:
+    """The application over this world, and over its chats where it has some. Nothing connects or starts here."""
     app = OpenAPI(
         "brinepool",
         info=Info(title="Brinepool", version=version("brinepool"), description=DESCRIPTION),
@@ -34,14 +35,17 @@ def create_app(world: World) -> OpenAPI:
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.json = _Json(app)
-    context.install(app, world, Streams(stream_limit(world.settings.threads)))
+    context.install(app, world, Streams(stream_limit(world.settings.threads)), chats)
     problems.install(app)
     metrics.install(app, world)  # first, so that it also measures who is turned away
     auth.install(app, world)
     health.install(app, world)
     docs.install(app)
-    for noun in (environments, servers, templates, operations):
+    for noun in (environments, servers, templates, operations, audit, chat):
         app.register_api(noun.api)
+    for paths in chats.blueprints() if chats else ():
+        auth.leave_to_itself(app, paths.name)
+        app.register_blueprint(paths)
     app.after_request(_harden)
     return app
 

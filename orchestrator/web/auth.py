@@ -2,8 +2,9 @@
 
 from flask import Flask, g, request
 
-from orchestrator.commands import World, tokens
+from orchestrator.commands import World, permissions, tokens
 from orchestrator.domain.environment import Actor
+from orchestrator.domain.policy import Act
 
 from .problems import Unauthenticated
 
@@ -11,12 +12,20 @@ from .problems import Unauthenticated
 OPEN = frozenset({"health.live", "health.ready", "docs.document", "docs.page", "swagger.swagger", "swagger.static"})
 
 
+_KEY = "brinepool-own-checks"
+
+
+def leave_to_itself(app: Flask, blueprint: str) -> None:
+    """The paths of this blueprint check every request themselves, by its signature (chat services have no token)."""
+    app.extensions.setdefault(_KEY, set()).add(blueprint)
+
+
 def install(app: Flask, world: World) -> None:
     """Check every request before anything else looks at it, also one for a path that does not exist."""
 
     @app.before_request
     def authenticate() -> None:
-        if request.endpoint in OPEN:
+        if request.endpoint in OPEN or request.blueprint in app.extensions.get(_KEY, ()):
             return
         person = tokens.person_of(world, _token())
         if person is None:
@@ -25,6 +34,7 @@ def install(app: Flask, world: World) -> None:
                 "This needs a token that Brinepool knows: send it as “Authorization: Bearer …”.",
             )
         g.actor = Actor(person, _door())
+        permissions.check(world, g.actor, Act.LOOK)
 
 
 def actor() -> Actor:

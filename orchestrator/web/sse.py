@@ -1,4 +1,4 @@
-"""Server-sent events: the progress of one operation, resumable by `Last-Event-ID`.
+"""Server-sent events, resumable by `Last-Event-ID`: the progress of one operation, or what another feed gives.
 
 Under waitress an open stream holds a thread for as long as it is open. So the number of streams is capped below the
 number of threads, and who comes later is told to come again (503); short requests always find a thread.
@@ -6,12 +6,13 @@ number of threads, and who comes later is told to come again (503); short reques
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 
-from flask import Response
+from flask import Response, request
+from pydantic import BaseModel
 
 from orchestrator.commands import World, operations
-from orchestrator.commands.views import ProgressView
 from orchestrator.domain.errors import Unavailable
 
 KEEP_ALIVE_S = 10  # shorter than what proxies and clients take for a dead connection (often 30 s)
@@ -32,11 +33,11 @@ class Streams:
 
     def enter(self) -> None:
         """Take a place. Raises Unavailable when there is none; whoever entered calls `leave` once."""
-        if self.closing or not self._slots.acquire(blocking=False):
-            raise Unavailable(
-                "too-many-streams",
-                f"{self.limit} progress streams are open already; try again in a moment, or ask for the operation.",
-            )
+        if self.closing:
+            raise Unavailable("too-many-streams", "Brinepool is about to stop; try again in a moment.")
+        if not self._slots.acquire(blocking=False):
+            sentence = f"{self.limit} progress streams are open already; try again in a moment."
+            raise Unavailable("too-many-streams", sentence)
 
     def leave(self) -> None:
         """Give the place back."""
@@ -53,8 +54,16 @@ def response(world: World, operation_id: str, after: int, streams: Streams, gone
     Raises NotFound for an unknown operation and Unavailable when too many streams are open.
     """
     operations.show(world, operation_id)
+    return stream(_progress(world, operation_id, after), streams, gone)
+
+
+def stream(feed: Iterable[str | None], streams: Streams, gone: Callable[[], bool]) -> Response:
+    """A stream of what `feed` gives: events, and None at least every second when there is nothing to tell.
+
+    `gone`: whether the client has hung up. Raises Unavailable when too many streams are open.
+    """
     streams.enter()
-    answer = Response(_events(world, operation_id, after, lambda: streams.closing or gone()))
+    answer = Response(_sent(feed, lambda: streams.closing or gone()))
     # Not in the generator's `finally`: one that was never started runs none.
     answer.call_on_close(streams.leave)
     answer.headers["Content-Type"] = "text/event-stream; charset=utf-8"
@@ -62,27 +71,36 @@ def response(world: World, operation_id: str, after: int, streams: Streams, gone
     return answer
 
 
-def _events(world: World, operation_id: str, after: int, stop: Callable[[], bool]) -> Iterator[str]:
+def gone() -> Callable[[], bool]:
+    """Whether the client of this request hung up; waitress knows, other servers are asked by writing to them."""
+    return cast("Callable[[], bool]", request.environ.get("waitress.client_disconnected", lambda: False))
+
+
+def event(data: BaseModel, seq: int | None = None, name: str = "") -> str:
+    """One event: `data` as JSON, under `seq` if a client may come back for what is behind it."""
+    head = (f"event: {name}\n" if name else "") + (f"id: {seq}\n" if seq is not None else "")
+    return f"{head}data: {data.model_dump_json()}\n\n"
+
+
+def _sent(feed: Iterable[str | None], stop: Callable[[], bool]) -> Iterator[str]:
     yield "retry: 1000\n\n"
     last_sent = time.monotonic()
-    for step in operations.follow(world, operation_id, after):
+    for item in feed:
         if stop():
             return
-        if step is not None:
-            yield _event(step)
+        if item is not None:
+            yield item
         elif time.monotonic() - last_sent >= KEEP_ALIVE_S:
             yield ": still here\n\n"
         else:
             continue
         last_sent = time.monotonic()
-    yield _end(world, operation_id)
 
 
-def _event(step: ProgressView) -> str:
-    return f"id: {step.seq}\ndata: {step.model_dump_json()}\n\n"
-
-
-def _end(world: World, operation_id: str) -> str:
-    """The last event: the operation as it ended. A client that got it need not come back."""
+def _progress(world: World, operation_id: str, after: int) -> Iterator[str | None]:
+    """An operation's progress; the last event is the operation as it ended. Who got that need not come back."""
+    for step in operations.follow(world, operation_id, after):
+        yield None if step is None else event(step, step.seq)
     operation = operations.show(world, operation_id)
-    return f"event: end\ndata: {operation.model_dump_json()}\n\n" if operation.state.ended else ""
+    if operation.state.ended:
+        yield event(operation, name="end")

@@ -75,7 +75,7 @@ class Leg(ABC):
         """The service becomes unreachable for us. → False when it cannot be done here."""
         return False
 
-    def come_back(self) -> None:
+    def come_back(self) -> None:  # noqa: B027  (not every service can go down)
         """It is reachable again."""
 
     @abstractmethod

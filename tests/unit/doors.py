@@ -55,7 +55,10 @@ class People:
     """An access.yaml without a file: ada, alice and bob are developers, unless told otherwise."""
 
     def __init__(self, **roles: str) -> None:
-        people = {name: {"role": role} for name, role in (roles or dict.fromkeys(("ada", "alice", "bob"), "developer")).items()}
+        people = {
+            name: {"role": role}
+            for name, role in (roles or dict.fromkeys(("ada", "alice", "bob"), "developer")).items()
+        }
         self.access = Access.model_validate({"people": people})
 
     def current(self) -> CuratedAccess:

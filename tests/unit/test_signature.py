@@ -54,6 +54,7 @@ def test_a_missing_header_is_told_as_such(header: str | None) -> None:
         lambda header: header.partition(",")[2],  # no time
         lambda header: header.partition(",")[0],  # no digest
         lambda header: "t=1," + header,  # which time?
+        lambda header: header + ",t=1",
         lambda header: header.replace("t=", "t=+"),
         lambda header: header.replace("t=1", "t=\N{SUPERSCRIPT ONE}"),
         lambda header: header + "," + "x" * 1000,

@@ -1,14 +1,17 @@
-"""What the routes share: the world, the shapes of requests, and the ways of answering."""
+"""What the routes share: the world, the chats, the shapes of requests, and the ways of answering."""
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from flask import Flask, Response, current_app
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
+from orchestrator.chat.base import Desk
+from orchestrator.chat.console import Console
 from orchestrator.commands import World
 from orchestrator.commands.views import Accepted
+from orchestrator.domain.errors import Unavailable
 from orchestrator.web.problems import MEDIA_TYPE, Problem
 from orchestrator.web.sse import Streams
 
@@ -33,14 +36,43 @@ class Confirmed(BaseModel):
     confirmed: bool = False
 
 
-def install(app: Flask, world: World, streams: Streams) -> None:
-    """Keep the world where the routes of this app find it."""
-    app.extensions[_EXTENSION] = (world, streams)
+class Chats(Protocol):
+    """What the chat routes are made of."""
+
+    @property
+    def desk(self) -> Desk:
+        """Who understands what people say."""
+
+    @property
+    def console(self) -> Console:
+        """The console of `brine chat`."""
+
+
+def install(app: Flask, world: World, streams: Streams, chats: Chats | None = None) -> None:
+    """Keep the world where the routes of this app find it. Without `chats` the chat routes answer that they are off."""
+    app.extensions[_EXTENSION] = (world, streams, chats)
 
 
 def world() -> World:
     """The world of the app that answers this request."""
     return cast(World, current_app.extensions[_EXTENSION][0])
+
+
+def desk() -> Desk:
+    """The desk of the app that answers this request. Unavailable when it has none."""
+    return _chats().desk
+
+
+def console() -> Console:
+    """The console of the app that answers this request. Unavailable when it has none."""
+    return _chats().console
+
+
+def _chats() -> Chats:
+    chats = current_app.extensions[_EXTENSION][2]
+    if chats is None:
+        raise Unavailable("chat-off", "This Brinepool is served without chat; use the other paths.")
+    return cast(Chats, chats)
 
 
 def streams(app: Flask) -> Streams:
@@ -64,6 +96,11 @@ def answers(status: int, what: type[BaseModel] | dict[str, Any], *problems: int)
 def found(view: BaseModel) -> Response:
     """200 with a view."""
     return _json(view, 200)
+
+
+def nothing() -> Response:
+    """204: it was done, and there is nothing to say."""
+    return Response(status=204)
 
 
 def accepted(view: Accepted) -> Response:

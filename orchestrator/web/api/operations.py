@@ -1,9 +1,6 @@
 """/api/v1/operations"""
 
-from collections.abc import Callable
-from typing import cast
-
-from flask import Response, current_app, request
+from flask import Response, current_app
 from pydantic import BaseModel, Field
 
 from orchestrator.commands import operations as commands
@@ -68,9 +65,4 @@ def show_operation(path: Id) -> Response:
 def follow_operation(path: Id, query: Resume, header: LastEvent) -> Response:
     """Follow an operation's progress as server-sent events"""
     after = query.after if header.seen is None else header.seen
-    return sse.response(world(), path.id, after, streams(current_app), _gone())
-
-
-def _gone() -> Callable[[], bool]:
-    """Whether the client hung up; waitress knows, other servers are asked by writing to them."""
-    return cast("Callable[[], bool]", request.environ.get("waitress.client_disconnected", lambda: False))
+    return sse.response(world(), path.id, after, streams(current_app), sse.gone())

@@ -1,0 +1,1 @@
+"""Programs that adapters are tested against, each in a virtual environment of its own."""
