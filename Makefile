@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check format bench down lock clean
+.PHONY: help setup setup-dev peers demo test check format bench down lock clean
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,15 +13,19 @@ help: ## What there is to make
 demo: setup ## A real environment from nothing: one API, two web servers, on a feature branch
 	@$(BIN)/python examples/demo.py
 
+peers: setup-dev ## Real chat peers for the tests: Synapse, Errbot, Hubot (the last needs node)
+	@$(BIN)/python -m tests.peers.install
+	@if command -v npm >/dev/null; then $(BIN)/python -m tests.peers.hubot; fi
+
 test: setup-dev ## Every test that this machine can run
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 4 --dist loadgroup
 
 check: setup-dev ## Format, lint, types, layers and the fast tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/pytest -q tests/unit
+	@$(BIN)/pytest -q --numprocesses 4 --dist loadgroup tests/unit
 
 format: setup-dev ## Format the code and mend what a linter can mend
 	@$(BIN)/ruff format .
@@ -39,6 +43,9 @@ lock: setup-dev ## Resolve the dependencies anew into the hash-checked lock file
 	@$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --allow-unsafe --extra dev -c requirements.lock \
 		-o requirements-dev.lock pyproject.toml
+	@for peer in tests/peers/*/requirements.in; do \
+		$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-header --no-annotate --no-emit-index-url \
+			--no-emit-find-links --no-emit-trusted-host --allow-unsafe -o $${peer%.in}.lock $$peer; done
 
 clean: down ## Remove the virtual environment and the state folder
 	@rm -rf $(VENV) var

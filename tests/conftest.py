@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from salt._logging import impl as salt_logging
@@ -16,6 +17,10 @@ from tests.embedded import RunningStack
 from tests.fakes.saltapi import FakeSaltApi
 
 _minions = pytest.StashKey[set[str]]()
+_MINIONS = "brinepool-minions"  # how a worker of pytest-xdist reports them
+
+# Tests that share something that is slow to start are run by one worker, one after the other.
+_STACK, _SYNAPSE = pytest.mark.xdist_group("stack"), pytest.mark.xdist_group("synapse")
 
 
 @pytest.fixture
@@ -74,6 +79,22 @@ def healthy_stack(running_stack: RunningStack) -> Iterator[RunningStack]:
         running_stack.destroy(*left)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares a stack or a homeserver."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & {"stack", "running_stack", "start_stack"} or "acceptance" in item.path.parts:
+            item.add_marker(_STACK)
+        elif "synapse" in fixtures:
+            item.add_marker(_SYNAPSE)
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended: what it knows of minions is known here."""
+    node.config.stash.setdefault(_minions, set()).update(getattr(node, "workeroutput", {}).get(_MINIONS, ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how real it was: how many minions returned jobs, counted in the masters' job caches."""
     if minions := config.stash.get(_minions, None):
@@ -82,6 +103,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Where everything is installed (BRINE_TEST_SKIPS=forbidden, as in CI), a skipped test is a failed run."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[_MINIONS] = sorted(session.config.stash.get(_minions, set()))
+        return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("BRINE_TEST_SKIPS") == "forbidden" and reporter and reporter.stats.get("skipped"):
         reporter.write_line("\nTests were skipped, which BRINE_TEST_SKIPS=forbidden does not allow.")

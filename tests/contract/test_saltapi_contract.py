@@ -21,7 +21,10 @@ from tests.fakes.saltapi import FakeSaltApi
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.integration)])
+@pytest.fixture(
+    scope="module",
+    params=["fake", pytest.param("real", marks=[pytest.mark.integration, pytest.mark.xdist_group("stack")])],
+)
 def leg(request: pytest.FixtureRequest) -> Iterator[Leg]:
     if request.param == "real":
         yield RealLeg(request.getfixturevalue("running_stack"))

@@ -1,4 +1,4 @@
-"""Everything in this folder drives real Salt."""
+"""Everything in this folder drives real peers: Salt, or a chat service."""
 
 from pathlib import Path
 
