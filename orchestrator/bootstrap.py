@@ -23,12 +23,14 @@ from orchestrator.curated.access import CuratedAccessFile
 from orchestrator.curated.templates import CuratedFolder
 from orchestrator.db.connect import connect, migrate
 from orchestrator.db.store import SqlStore
+from orchestrator.domain.durations import parse_duration
 from orchestrator.domain.errors import BadInput
 from orchestrator.embedded import home as embedded
 from orchestrator.engine.notices import start_notices
 from orchestrator.engine.progress import Hub
+from orchestrator.engine.reaper import start_run
 from orchestrator.engine.recovery import start
-from orchestrator.engine.runtime import Runtime, install
+from orchestrator.engine.runtime import Runtime, Schedule, install
 from orchestrator.engine.schedule import start_scheduler
 from orchestrator.ports import Clock, Salt
 from orchestrator.saltapi.adapter import SaltApi
@@ -86,9 +88,11 @@ def running(
             adapter.start()
         store, hub, templates = SqlStore(engine, clock), Hub(), CuratedFolder(settings.site / "templates")
         access = CuratedAccessFile(settings.site / "access.yaml")
-        world = World(store, salt, templates, access, clock, hub, start, settings)
+        world = World(store, salt, templates, access, clock, hub, start, start_run, settings)
         chats = Chats(world, (adapters or chat_adapters)(world))
-        runtime = Runtime(store, salt, templates, clock, _durable_engine(settings, engine), hub, chats.courier)
+        schedule = Schedule(settings.jobs, parse_duration(settings.retention), settings.ops_room)
+        durable = _durable_engine(settings, engine)
+        runtime = Runtime(store, salt, templates, clock, durable, hub, chats.courier, schedule)
         install(runtime)
         ending.callback(_stop_engine, runtime)
         DBOS.launch()

@@ -4,12 +4,15 @@ Environment variables win over the file. `load()` is called by the front doors; 
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from .domain import schedule
+from .domain.durations import parse_duration
 from .domain.errors import BadInput
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -38,6 +41,12 @@ class Settings(BaseSettings):
     salt_api_password_file: Path | None = Field(None, description="Default: secrets/salt-api in the home.")
     early_branch_check: bool = Field(True, description="Look for a branch at the remote before anything is built.")
     threads: int = Field(16, ge=2, le=256, description="Threads of the HTTP server.")
+    timezone: str = Field("UTC", description="The time zone of the nightly run, such as `Europe/Berlin`.")
+    nightly_at: str = Field("03:00", description="When the nightly run takes place, in that time zone.")
+    reap_every: str = Field("5m", description="How often is looked for environments that are due, or to be warned.")
+    branches_every: str = Field("1h", description="How often the remotes are asked whether branches are still there.")
+    retention: str = Field("90d", description="How long events, audit, console and finished work are kept.")
+    ops_room: str | None = Field(None, description="Where ops get the nightly report, such as `slack:ops`.")
     slack_bot_token: SecretStr | None = Field(None, description="Slack's bot token (`xoxb-…`); with it, Slack is on.")
     slack_app_token: SecretStr | None = Field(None, description="Slack's app token (`xapp-…`), for Socket Mode.")
     slack_signing_secret: SecretStr | None = Field(None, description="Slack's signing secret, for requests over HTTP.")
@@ -55,6 +64,35 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return Path(os.path.abspath(value.expanduser()))
+
+    @field_validator("timezone", mode="after")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return _checked(schedule.time_zone, value)
+
+    @field_validator("nightly_at", mode="after")
+    @classmethod
+    def _time_of_day(cls, value: str) -> str:
+        return _checked(schedule.time_of_day, value)
+
+    @field_validator("reap_every", "branches_every", mode="after")
+    @classmethod
+    def _interval(cls, value: str) -> str:
+        return _checked(lambda text: schedule.repeated("it", parse_duration(text)), value)
+
+    @field_validator("retention", mode="after")
+    @classmethod
+    def _span(cls, value: str) -> str:
+        return _checked(parse_duration, value)
+
+    @property
+    def jobs(self) -> tuple[schedule.Job, ...]:
+        """The scheduled jobs of this installation."""
+        return (
+            schedule.repeated("reap", parse_duration(self.reap_every)),
+            schedule.repeated("branches", parse_duration(self.branches_every)),
+            schedule.daily("nightly", self.nightly_at, self.timezone),
+        )
 
     @classmethod
     def settings_customise_sources(
@@ -85,6 +123,15 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home / 'brinepool.sqlite'}"
 
 
+def _checked(parse: Callable[[str], object], value: str) -> str:
+    """`value`, if `parse` takes it; what it says of it otherwise, as a validator says it."""
+    try:
+        parse(value)
+    except BadInput as error:
+        raise ValueError(error.message.rstrip(".")) from error
+    return value
+
+
 def load(**overrides: Any) -> Settings:
     """The settings in force. Raises BadInput that names the setting and what is wrong with it."""
     try:
@@ -96,6 +143,9 @@ def load(**overrides: Any) -> Settings:
             raise BadInput(
                 "setting-unknown", f"There is no setting “{name}”; settings.toml has a misspelt line."
             ) from error
-        raise BadInput("setting-invalid", f"The setting BRINE_{name.upper()} is wrong: {first['msg']}.") from error
+        raise BadInput(
+            "setting-invalid",
+            f"The setting BRINE_{name.upper()} is wrong: {first['msg'].removeprefix('Value error, ')}.",
+        ) from error
     except ValueError as error:  # a settings.toml that is no TOML
         raise BadInput("setting-invalid", f"The file settings.toml in the home cannot be read: {error}.") from error

@@ -6,7 +6,9 @@ one. A card is edited by one thread at a time, and never again after it shows th
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from orchestrator.commands import World, operations, people
 from orchestrator.commands.views import Accepted
@@ -60,10 +62,10 @@ class Courier:
         for thread in self._threads:
             thread.join(5.0)
 
-    def accounts(self, person: str) -> Sequence[tuple[str, str]]:
+    def accounts(self, person: str, always: bool = False) -> Sequence[tuple[str, str]]:
         """The port's `accounts`: the first account in a service that is configured, else their console."""
         with self._there.store.transaction() as ledger:
-            if ledger.chat.notices_of(person) is not NoticeMode.DIRECT:
+            if not always and ledger.chat.notices_of(person) is not NoticeMode.DIRECT:
                 return []
             known = [each for each in people.accounts(self._there, ledger, person) if each[0] in self._adapters]
         return known[:1] or ([(CONSOLE, person)] if CONSOLE in self._adapters else [])
@@ -78,12 +80,30 @@ class Courier:
         notice = notice_of(event, operation) if event else None
         if event is None or notice is None:
             return None
+        return self._patiently(event.at, destination, lambda: self._tell(event, operation, notice, destination))
+
+    def report(self, run: str, destination: Destination) -> float | None:
+        """The port's `report`."""
+        with self._there.store.transaction() as ledger:
+            found = ledger.reaper.run(run)
+        data = (found.result or {}).get("reports", {}).get(str(destination)) if found else None
+        if found is None or data is None:
+            return None
+        return self._patiently(found.started_at, destination, lambda: self._report(destination, data))
+
+    def _report(self, destination: Destination, data: Mapping[str, Any]) -> float | None:
+        adapter = self._adapters[destination.service]
+        room = _room(adapter, destination)
+        return None if room is None else self._post(adapter, room, notes.report(data, self._there.clock.now()))
+
+    def _patiently(self, since: datetime, destination: Destination, tell: Callable[[], float | None]) -> float | None:
+        """What `tell` returns; when the service is away, in how many seconds to try again."""
         try:
-            return self._tell(event, operation, notice, destination)
+            return tell()
         except RateLimited as limited:
             return limited.retry_after
         except Unavailable as error:
-            age = (self._there.clock.now() - event.at).total_seconds()
+            age = (self._there.clock.now() - since).total_seconds()
             log.info("%s: a notice waits: %s", destination, error.message)
             return min(LONGEST_PAUSE_S, max(1.0, age / 10))
         except BrinepoolError as error:
@@ -100,13 +120,30 @@ class Courier:
             return None  # there is no such room in this service; or it is told in its own right, as the one asked in
         place = Place(adapter.service, room)
         if operation is None:
-            return self._post(adapter, room, notes.of_environment(self._there, event, notice))
+            return self._of_environment(adapter, room, event, notice)
         seen = operations.look(self._there, operation.id)
         if notice is Notice.CREATED:
             return self._post(adapter, room, notes.begun(seen))
         if destination.room and asked_in == str(place):
             return self._close(adapter, place, event, seen)
         return self._post(adapter, room, notes.ended(seen))
+
+    def _of_environment(self, adapter: ChatAdapter, room: str, event: Event, notice: Notice) -> float | None:
+        """A warning counts from when it has arrived."""
+        reply, owner = notes.of_environment(self._there, event, notice)
+        if notice is Notice.EXPIRING and adapter.abilities.mentions:
+            reply = reply.model_copy(update={"mention": self._accounts_in(adapter.service, owner)})
+        if (wait := self._post(adapter, room, reply)) is not None:
+            return wait
+        if notice is Notice.EXPIRING:
+            with self._there.store.transaction() as ledger:
+                ledger.reaper.delivered(event.seq, self._there.clock.now())
+        return None
+
+    def _accounts_in(self, service: str, person: str) -> tuple[str, ...]:
+        with self._there.store.transaction() as ledger:
+            known = people.accounts(self._there, ledger, person)
+        return tuple(account for where, account in known if where == service)[:1]
 
     def _close(self, adapter: ChatAdapter, place: Place, event: Event, seen: Accepted) -> float | None:
         """The operation has ended: its card becomes the outcome, and whoever asked is mentioned below it."""

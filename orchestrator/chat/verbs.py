@@ -84,13 +84,8 @@ def _terminate(talk: Talk, command: Command) -> Said:
 def _extend(talk: Talk, command: Command) -> Said:
     lines = []
     for target in command.targets:
-        by = command.ttl
-        if command.until:
-            expires = talk.environment(target).expires_at
-            if command.until <= expires:
-                raise BadInput("extension-backwards", f"{target} lives longer than that already.")
-            by = f"{int((command.until - expires).total_seconds()) // 60 or 1}m"
-        view = environments.extend(talk.world, talk.actor, target, Extend(by=by))
+        ask = Extend(by=None if command.until else command.ttl, until=command.until)
+        view = environments.extend(talk.world, talk.actor, target, ask)
         lines.append(f"{view.name} expires in {cards.left(view.expires_in_s)}.")
     return Said(cards.note(lines[0], *lines[1:], tone=Tone.GOOD), Outcome.ACCEPTED)
 

@@ -4,12 +4,14 @@ from typing import Any
 
 from ulid import ULID
 
-from orchestrator.domain.durations import format_duration, parse_duration
+from orchestrator.domain.durations import parse_duration
 from orchestrator.domain.environment import Actor, Environment, Kind, Operation
-from orchestrator.domain.errors import BadInput, Conflict
+from orchestrator.domain.errors import Conflict
 from orchestrator.domain.failures import listed
-from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus, Target
+from orchestrator.domain.lifecycle import EnvironmentStatus, Target
 from orchestrator.domain.policy import Act
+from orchestrator.domain.reaping import extended, policy_of
+from orchestrator.engine.ending import begin_termination
 from orchestrator.ports import Ledger
 
 from . import find, permissions
@@ -61,6 +63,8 @@ def _new_environment(
         operation=operation.id,
         uses=used(ledger, world, decided.template, decided.counts, ask.use),
         room=actor.room,
+        touched_at=now,
+        deployed_at=now,
     )
     return environment, operation
 
@@ -93,23 +97,17 @@ def deploy(world: World, actor: Actor, name: str, ask: Deploy, key: str | None =
 
 
 def extend(world: World, actor: Actor, name: str, ask: Extend) -> EnvironmentView:
-    """Let an environment live longer, at most as long as its template allows in all."""
+    """Let an environment live longer, by a span or until a moment, at most as long as its template allows in all."""
     with world.store.transaction() as ledger:
         found = find.environment(ledger, name, world)
         permissions.check(world, actor, Act.EXTEND, found.template)
         find.not_terminating(found)
-        ttl = find.template(world, found.template).ttl
-        by = parse_duration(ask.by) if ask.by else ttl.extend
-        longest = found.created_at + ttl.max
-        if found.expires_at + by > longest:
-            room = format_duration(longest - found.expires_at)
-            raise BadInput(
-                "extension-too-long",
-                f"{name} may live {format_duration(ttl.max)} in all, so it can be extended by {room} at most."
-                if longest > found.expires_at
-                else f"{name} lives as long as its template allows already ({format_duration(ttl.max)} in all).",
-            )
-        ledger.change_environment(found.id, actor, "environment.extended", expires_at=found.expires_at + by)
+        policy, now = policy_of(find.template(world, found.template)), world.clock.now()
+        by = parse_duration(ask.by) if ask.by else None
+        expires_at = extended(found.name, found.expires_at, found.created_at, policy, now, by, ask.until)
+        ledger.change_environment(
+            found.id, actor, "environment.extended", expires_at=expires_at, extended_at=now, touched_at=now
+        )
         return environment_view(ledger, ledger.environment_by_id(found.id), world.clock.now(), whole=True)
 
 
@@ -152,20 +150,6 @@ def terminate(
         return operation, []
 
     return accept(world, write_down)
-
-
-def begin_termination(ledger: Ledger, found: Environment, operation: Operation) -> None:
-    """`operation` takes the environment over: what ran on it is cancelled, and everything is to go."""
-    running = ledger.operation(found.operation)
-    if running is not None and not running.state.ended:
-        ledger.move_operation(running.id, OperationState.CANCELLED)
-    ledger.take_over(found.id, operation)
-    if found.status is not EnvironmentStatus.TERMINATING:
-        ledger.move_environment(found.id, operation.id, EnvironmentStatus.TERMINATING, target=Target.GONE)
-    for server in ledger.servers(found.id):
-        if server.status is not ServerStatus.TERMINATING:
-            going = {"kind": "server.terminating", "target": Target.GONE}
-            ledger.move_server(found.id, server.name, operation.id, ServerStatus.TERMINATING, **going)
 
 
 def retry(world: World, actor: Actor, name: str, key: str | None = None) -> Accepted:

@@ -1,6 +1,7 @@
 """From kept data to views."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from orchestrator.domain.environment import Environment, Event, Operation, Server
 from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus
@@ -35,8 +36,19 @@ def environment_view(ledger: Ledger, found: Environment, now: datetime, whole: b
         expires_in_s=_seconds(found.expires_at - now),
         operation=found.operation,
         failure=FailureView.of(found.failure),
+        **_keepers(found, now),
         servers=[server_view(server, found, now) for server in servers] if whole else [],
     )
+
+
+def _keepers(found: Environment, now: datetime) -> dict[str, Any]:
+    """Who keeps it from the reaper now."""
+    keepers: dict[str, Any] = {}
+    if found.hold and found.hold.until > now:
+        keepers |= {"held_by": found.hold.by, "held_until": found.hold.until}
+    if found.protection and (found.protection.until is None or found.protection.until > now):
+        keepers |= {"protected_by": found.protection.by, "protected_until": found.protection.until}
+    return keepers
 
 
 def server_view(server: Server, environment: Environment, now: datetime) -> ServerView:

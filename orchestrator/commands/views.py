@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from orchestrator.domain import environment as domain
 from orchestrator.domain.conversation import Outcome
 from orchestrator.domain.failures import Failure
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
+from orchestrator.domain.reaping import ActionKind, Cause
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
@@ -56,9 +57,26 @@ class Deploy(_Request):
 
 
 class Extend(_Request):
-    """Let an environment live longer by a duration such as `1d`; left out: the template's step."""
+    """Let an environment live longer by a duration such as `1d`, or until a moment; left out: the template's step."""
 
     by: Text | None = None
+    until: AwareDatetime | None = None
+
+
+class HoldEnvironment(_Request):
+    """Keep an environment for debugging `for` so long; left out: as long as its template allows."""
+
+    for_: Text | None = Field(None, alias="for")
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ProtectEnvironment(_Request):
+    """Keep an environment from the reaper `for` so long or `until` a moment; left out: without end."""
+
+    for_: Text | None = Field(None, alias="for")
+    until: AwareDatetime | None = None
+    why: Annotated[str, StringConstraints(max_length=200)] = ""
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Terminate(_Request):
@@ -105,7 +123,10 @@ class ServerView(BaseModel):
 
 
 class EnvironmentView(BaseModel):
-    """An environment as people see it. `branches`: what each role was asked to run."""
+    """An environment as people see it. `branches`: what each role was asked to run.
+
+    `held_by`, `protected_by`: who keeps it from the reaper now, until when (None: without end).
+    """
 
     name: str
     template: str
@@ -122,6 +143,10 @@ class EnvironmentView(BaseModel):
     expires_in_s: int
     operation: str
     failure: FailureView | None
+    held_by: str | None = None
+    held_until: datetime | None = None
+    protected_by: str | None = None
+    protected_until: datetime | None = None
     servers: list[ServerView] = Field([], description="Only where one environment is shown.")
 
 
@@ -237,3 +262,43 @@ class AuditView(BaseModel):
     code: str
     reason: str
     operation: str | None
+
+
+class ActionView(BaseModel):
+    """What the reaper does with an environment: `reap`, `warn`, or `keep` although it is due. `at`: when it is due."""
+
+    kind: ActionKind
+    environment: str
+    cause: Cause
+    at: datetime
+    reason: str
+    sentence: str
+
+
+class Plan(BaseModel):
+    """What a run of the reaper would do at that moment."""
+
+    at: datetime
+    actions: list[ActionView]
+
+
+class RunView(BaseModel):
+    """One run of a scheduled job. `reaped`, `warned`, `kept`: how many environments."""
+
+    id: str
+    job: str
+    due_at: datetime
+    started_at: datetime
+    ended_at: datetime | None
+    reaped: int
+    warned: int
+    kept: int
+
+
+class JobView(BaseModel):
+    """A scheduled job. `when`: in words."""
+
+    job: str
+    when: str
+    next_at: datetime
+    last: RunView | None

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from orchestrator.domain.environment import Operation
 from orchestrator.engine.progress import Hub
-from orchestrator.ports import AccessFile, Clock, Salt, Store, Templates
+from orchestrator.ports import AccessFile, Clock, JobRun, Salt, Store, Templates
 from orchestrator.settings import Settings
 
 
 @dataclass(frozen=True)
 class World:
-    """The ports, the hub that says when something was written, and `start`, which starts an operation's workflow."""
+    """The ports, the hub that says when something was written, `start`, which starts an operation's workflow, and
+    `start_run`, which starts that of a scheduled job's run."""
 
     store: Store
     salt: Salt
@@ -20,4 +21,5 @@ class World:
     clock: Clock
     hub: Hub
     start: Callable[[Operation], None]
+    start_run: Callable[[JobRun], None]
     settings: Settings

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from orchestrator.domain.environment import Actor, Environment, Event, Kind, Operation, Server
 from orchestrator.domain.failures import Failure
+from orchestrator.domain.keeping import Hold, Protection
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus, Target
 
 
@@ -20,6 +21,10 @@ def environment(row: sa.Row[Any]) -> Environment:
     """A row of `environments` as domain data."""
     values = dict(row._mapping)
     values |= {"status": EnvironmentStatus(row.status), "target": Target(row.target), "failure": _failure(row.failure)}
+    values |= {
+        "hold": Hold.from_data(row.hold) if row.hold else None,
+        "protection": Protection.from_data(row.protection) if row.protection else None,
+    }
     return Environment(**values)
 
 
@@ -72,13 +77,16 @@ def operation_values(value: Operation) -> dict[str, Any]:
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Column values: failures become JSON."""
-    return {key: value.to_data() if isinstance(value, Failure) else value for key, value in values.items()}
+    """Column values: failures and what keeps an environment become JSON."""
+    return {
+        key: value.to_data() if isinstance(value, Failure | Hold | Protection) else value
+        for key, value in values.items()
+    }
 
 
 def jsonable(data: Mapping[str, Any]) -> dict[str, Any]:
     """Event data: datetimes become ISO 8601, durations seconds."""
-    return {key: _jsonable(value) for key, value in data.items()}
+    return {key: _jsonable(value) for key, value in plain(data).items()}
 
 
 def _jsonable(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from orchestrator.ports import Clock, Superseded
 from . import rows
 from .conversations import SqlConversations
 from .order import in_order_of_commits
+from .reaper import SqlReaperBook
 from .tables import environments, events, operations, servers, tokens
 
 _EVENTS = sa.select(events, environments.c.name.label("environment_name")).join(
@@ -31,6 +32,7 @@ class SqlLedger:
         self._session = session
         self._clock = clock
         self.chat = SqlConversations(session, clock)
+        self.reaper = SqlReaperBook(session)
 
     # Look-ups
 
@@ -51,6 +53,10 @@ class SqlLedger:
         if row is None:
             raise KeyError(environment)
         return rows.environment(row)
+
+    def ended_since(self, moment: datetime) -> list[Environment]:
+        query = sa.select(environments).where(environments.c.ended_at > moment).order_by(environments.c.ended_at)
+        return [rows.environment(row) for row in self._session.execute(query)]
 
     def users_of(self, environment: str) -> list[Environment]:
         return [found for found in self.environments() if found.uses == environment]
@@ -138,9 +144,12 @@ class SqlLedger:
     # Guarded writes
 
     def take_over(self, environment: str, operation: Operation) -> None:
-        self._session.execute(
-            sa.update(environments).where(environments.c.id == environment).values(operation=operation.id)
-        )
+        values: dict[str, Any] = {"operation": operation.id}
+        if operation.kind in (Kind.DEPLOY, Kind.RETRY):
+            values["touched_at"] = operation.requested_at
+        if operation.kind is Kind.DEPLOY:
+            values["deployed_at"] = operation.requested_at
+        self._session.execute(sa.update(environments).where(environments.c.id == environment).values(values))
 
     def move_environment(
         self, environment: str, operation: str, new: EnvironmentStatus, **changes: Any
@@ -148,11 +157,12 @@ class SqlLedger:
         old = self.environment_by_id(environment).status
         self._superseded_unless_in_charge(environment, operation)
         check(old, new)
+        failed_at = self._clock.now() if new is EnvironmentStatus.FAILED else None
         done = self._session.execute(
             sa.update(environments)
             .where(environments.c.id == environment, environments.c.status == old)
             .where(environments.c.operation == operation)
-            .values(status=new, **rows.plain(changes))
+            .values(status=new, failed_at=failed_at, **rows.plain(changes))
         )
         self._superseded_unless(done)
         self._event(self._operation(operation), f"environment.{new}", None, {"was": old} | rows.plain(changes))
@@ -192,6 +202,9 @@ class SqlLedger:
             sa.update(environments).where(environments.c.id == environment).values(rows.plain(changes))
         )
         self._insert_event(environment, None, None, kind, actor, rows.jsonable(changes))
+
+    def tell(self, environment: str, actor: Actor, kind: str, **data: Any) -> int:
+        return self._insert_event(environment, None, None, kind, actor, rows.jsonable(data))
 
     def change_server(self, environment: str, server: str, **changes: Any) -> None:
         self._session.execute(
@@ -240,11 +253,12 @@ class SqlLedger:
 
     def _insert_event(
         self, environment: str, server: str | None, operation: str | None, kind: str, actor: Actor, data: Any
-    ) -> None:
+    ) -> int:
         in_order_of_commits(self._session)
         values = {"at": self._clock.now(), "environment": environment, "server": server, "operation": operation}
         values |= {"kind": kind, "actor": actor.person, "door": actor.door, "data": data}
-        self._session.execute(sa.insert(events).values(values))
+        inserted = self._session.execute(sa.insert(events).values(values))
+        return int(inserted.inserted_primary_key[0])  # type: ignore[attr-defined]
 
 
 class SqlStore:

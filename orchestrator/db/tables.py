@@ -47,6 +47,12 @@ environments = sa.Table(
     sa.Column("degraded", sa.Text),
     sa.Column("failure", sa.JSON),
     sa.Column("room", sa.String(400)),  # where it was asked for in a chat
+    sa.Column("touched_at", UtcDateTime),
+    sa.Column("deployed_at", UtcDateTime),
+    sa.Column("extended_at", UtcDateTime),
+    sa.Column("failed_at", UtcDateTime),
+    sa.Column("hold", sa.JSON),
+    sa.Column("protection", sa.JSON),
 )
 # A name is free again when its bearer has ended, so only the others must differ.
 sa.Index(
@@ -222,3 +228,47 @@ cursors = sa.Table(
     sa.Column("name", sa.String(60), primary_key=True),
     sa.Column("seq", sa.Integer, nullable=False),
 )
+
+# The reaper
+
+warnings = sa.Table(
+    "warnings",
+    metadata,
+    sa.Column("environment", sa.String(26), sa.ForeignKey("environments.id"), primary_key=True),
+    sa.Column("cause", sa.String(20), primary_key=True),
+    sa.Column("due_at", UtcDateTime, primary_key=True),
+    sa.Column("step_s", sa.Float, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("delivered_at", UtcDateTime),
+    sa.Column("event", sa.Integer, nullable=False, index=True),  # the number of the event that tells it
+)
+
+noticed_causes = sa.Table(
+    "noticed_causes",
+    metadata,
+    sa.Column("environment", sa.String(26), sa.ForeignKey("environments.id"), primary_key=True),
+    sa.Column("cause", sa.String(20), primary_key=True),
+    sa.Column("since", UtcDateTime, nullable=False),
+)
+
+gone_branches = sa.Table(
+    "gone_branches",
+    metadata,
+    sa.Column("environment", sa.String(26), sa.ForeignKey("environments.id"), primary_key=True),
+    sa.Column("role", sa.String(20), primary_key=True),
+    sa.Column("branch", sa.String(200), nullable=False),
+    sa.Column("checks", sa.Integer, nullable=False),
+    sa.Column("first_noticed", UtcDateTime, nullable=False),
+)
+
+job_runs = sa.Table(
+    "job_runs",
+    metadata,
+    sa.Column("id", sa.String(80), primary_key=True),
+    sa.Column("job", sa.String(40), nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("result", sa.JSON),
+)
+sa.Index("ix_job_runs_job_due_at", job_runs.c.job, job_runs.c.due_at)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from .failures import Failure
+from .keeping import Hold, Protection
 from .lifecycle import EnvironmentStatus, OperationState, ServerStatus, Target
 
 
@@ -62,6 +63,9 @@ class Environment:
 
     `uses`: the id of the environment whose servers stand in for roles that this one does not have itself.
     `degraded`: why it is not whole although it is ready, in a sentence. `room`: where it was asked for in a chat.
+
+    `touched_at`: when a person created it, deployed to it, retried or extended it last; `deployed_at`, `extended_at`:
+    the last deploy (or its creation) and extension. `failed_at`: since when it is failed, None unless it is.
     """
 
     id: str
@@ -78,6 +82,12 @@ class Environment:
     failure: Failure | None = None
     ended_at: datetime | None = None
     room: str | None = None
+    touched_at: datetime | None = None
+    deployed_at: datetime | None = None
+    extended_at: datetime | None = None
+    failed_at: datetime | None = None
+    hold: Hold | None = None
+    protection: Protection | None = None
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def destinations(
         place = Place.parse(asked_in)
         found[Destination(place.service, room=place.room)] = None
     if notice is not Notice.CANCELLED:
-        for destination in _home(environment, template, services):
+        for destination in home(environment, template, services):
             if notice is not Notice.CREATED or str(Place(destination.service, destination.room)) != asked_in:
                 found[destination] = None
         for service, account in directly if notice is not Notice.CREATED else ():
@@ -98,14 +98,22 @@ def destinations(
     return [destination for destination in found if destination.service in services]
 
 
-def _home(environment: Environment, template: Template | None, services: Sequence[str]) -> Iterable[Destination]:
+def home(environment: Environment, template: Template | None, services: Sequence[str]) -> list[Destination]:
     """The environment's own room: the template's `notify`, else the first of its `rooms`, else where it was made."""
     named = template and (template.notify or next(iter(template.rooms or ()), None))
-    if not named:
-        if environment.room:
-            place = Place.parse(environment.room)
-            yield Destination(place.service, room=place.room)
-        return
-    service, colon, name = named.rpartition(":")
-    wanted = [service] if colon and service in services else services
-    yield from (Destination(each, name=(name if colon else named).lstrip("#")) for each in wanted)
+    if named:
+        return rooms_of(named, services)
+    if environment.room:
+        place = Place.parse(environment.room)
+        return [Destination(place.service, room=place.room)]
+    return []
+
+
+def rooms_of(name: str | None, services: Sequence[str]) -> list[Destination]:
+    """The rooms that ops mean by `shop-dev` (in every service) or `slack:shop-dev`."""
+    service, colon, rest = (name or "").partition(":")
+    if not name:
+        return []
+    if colon and service in services:
+        return [Destination(service, name=rest.lstrip("#"))]
+    return [Destination(each, name=name.lstrip("#")) for each in services]

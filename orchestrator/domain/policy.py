@@ -17,6 +17,9 @@ class Act(StrEnum):
     EXTEND = "extend environments"
     RETRY = "retry"
     TERMINATE = "terminate"
+    HOLD = "hold environments"
+    PROTECT = "protect environments"
+    REAP = "start the reaper"
     LINK_OTHERS = "make link codes for others"
     AUDIT = "read the audit"
 
@@ -28,6 +31,9 @@ NEEDED: dict[Act, Role] = {
     Act.EXTEND: Role.DEVELOPER,
     Act.RETRY: Role.DEVELOPER,
     Act.TERMINATE: Role.DEVELOPER,
+    Act.HOLD: Role.DEVELOPER,
+    Act.PROTECT: Role.OPS,
+    Act.REAP: Role.OPS,
     Act.LINK_OTHERS: Role.ADMIN,
     Act.AUDIT: Role.OPS,
 }

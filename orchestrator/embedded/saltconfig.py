@@ -7,12 +7,14 @@ that is rendered is derived from the home and the settings, so rendering again c
 import configparser
 import hashlib
 import io
+import json
 import os
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -179,7 +181,14 @@ def settings_in_force(settings: Settings) -> dict[str, str]:
     Those of the command line stay with it: a token is no business of the server's environment.
     """
     server = {name: value for name, value in settings if name not in ("url", "token") and value is not None}
-    return {f"BRINE_{name.upper()}": str(value) for name, value in server.items()}
+    return {f"BRINE_{name.upper()}": _as_variable(value) for name, value in server.items()}
+
+
+def _as_variable(value: object) -> str:
+    """A setting's value as Settings reads it from the environment: lists and tables are JSON there."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, tuple | dict) else str(value)
 
 
 def _plain(home: Home) -> dict[str, str]:

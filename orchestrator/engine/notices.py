@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
 from orchestrator.domain.environment import Event
-from orchestrator.domain.notices import Destination, destinations, notice_of
+from orchestrator.domain.notices import Destination, Notice, destinations, notice_of
 from orchestrator.ports import Ledger
 
 from .runtime import current, remote
@@ -29,33 +29,40 @@ IDLE_S = 1.0  # for what another process wrote; the hub tells at once what this 
 @DBOS.workflow(name="tell")
 def tell(seq: int, destination: str) -> None:
     """One notice, to one place. Waits as long as the service wants, and gives up after a week."""
+    until_told(lambda: remote(_told, seq, destination))
+
+
+def until_told(attempt: Callable[[], float | None]) -> None:
+    """Call it until it returns None; else it says after how many seconds again. Gives up after a week.
+
+    The pause need not be durable: after a crash it is simply tried again.
+    """
     with current().at_work:
         for _ in range(ATTEMPTS):
-            again = remote(_told, seq, destination)
+            again = attempt()
             if again is None:
                 return
-            _sleep(again)
-        log.error("the notice of event %d for %s was given up", seq, destination)
+            current().stopping.wait(again)
+        log.error("something could not be told for a week, and was given up")
 
 
-def _sleep(seconds: float) -> None:
-    """A pause that need not be durable: after a crash the notice is simply tried again."""
-    current().stopping.wait(seconds)
+def quietly(tell: Callable[[], float | None]) -> float | None:
+    """What `tell` returns. After a surprise it is not tried again: it would block everything behind it."""
+    try:
+        return tell()
+    except Exception:
+        log.exception("something could not be told")
+        return None
 
 
 def _told(seq: int, destination: str) -> float | None:
-    """→ in how many seconds to try again; None when it is done. A surprise is not tried again: it would block all."""
-    try:
-        return current().chats.tell(seq, Destination.parse(destination))
-    except Exception:
-        log.exception("the notice of event %d for %s could not be told", seq, destination)
-        return None
+    return quietly(lambda: current().chats.tell(seq, Destination.parse(destination)))
 
 
 def start_notices() -> Callable[[], None]:
     """Make notices of what happens from now on, until the function that is returned is called."""
     for service in current().chats.services:
-        DBOS.register_queue(_queue(service), global_concurrency=1, polling_interval_sec=POLL_S)
+        DBOS.register_queue(queue(service), global_concurrency=1, polling_interval_sec=POLL_S)
     with current().store.transaction() as ledger:
         if ledger.chat.cursor(CURSOR) is None:
             ledger.chat.move_cursor(CURSOR, ledger.newest_seq())
@@ -94,7 +101,7 @@ def dispatch() -> int:
         wanted = [(event.seq, where) for event in events for where in _destinations(ledger, event)]
     for seq, destination in wanted:
         with SetWorkflowID(f"tell/{seq}/{destination}"), SetEnqueueOptions(priority=seq):
-            DBOS.enqueue_workflow(_queue(destination.service), tell, seq, str(destination))
+            DBOS.enqueue_workflow(queue(destination.service), tell, seq, str(destination))
     if events:
         with store.transaction() as ledger:
             ledger.chat.move_cursor(CURSOR, events[-1].seq)
@@ -111,13 +118,17 @@ def _destinations(ledger: Ledger, event: Event) -> list[Destination]:
     )
     if environment is None:
         return []
-    people = {environment.owner, operation.actor.person if operation else event.actor}
     chats = current().chats
-    directly = [account for person in sorted(people) for account in chats.accounts(person)]
+    if notice is Notice.EXPIRING:  # the owner hears of it, whatever else they want to hear
+        directly = list(chats.accounts(environment.owner, always=True))
+    else:
+        people = {environment.owner, operation.actor.person if operation else event.actor}
+        directly = [account for person in sorted(people) for account in chats.accounts(person)]
     template = current().templates.current().templates.get(environment.template)
     asked_in = operation.actor.room if operation else None
     return destinations(notice, environment, template, asked_in, directly, chats.services)
 
 
-def _queue(service: str) -> str:
+def queue(service: str) -> str:
+    """The queue in which a service's notices wait, one after the other."""
     return f"notices-{service}"

@@ -16,6 +16,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from dbos import DBOS, PortableWorkflowError, SetWorkflowID, SQLAlchemyDatasource
 from sqlalchemy.orm import Session
 
+from orchestrator.domain.schedule import Job
 from orchestrator.ports import Chats, Clock, Ledger, Salt, Store, Superseded, Templates
 
 from .progress import Hub
@@ -55,6 +56,15 @@ class AtWork:
             return self._changed.wait_for(lambda: self._count == 0, seconds)
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """What is done by itself. `retention`: how long what has happened is kept. `ops_room`: where ops get reports."""
+
+    jobs: Sequence[Job] = ()
+    retention: timedelta = timedelta(days=90)
+    ops_room: str | None = None
+
+
 @dataclass
 class Runtime:
     """The ports of this process. `chosen`: the job ids that this very process has chosen (and no earlier one).
@@ -67,6 +77,7 @@ class Runtime:
     datasource: SQLAlchemyDatasource
     hub: Hub
     chats: Chats
+    schedule: Schedule = Schedule()
     chosen: set[str] = field(default_factory=set)
     stopping: threading.Event = field(default_factory=threading.Event)
     at_work: AtWork = field(default_factory=AtWork)

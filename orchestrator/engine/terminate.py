@@ -76,6 +76,7 @@ def _ended(ledger: Ledger, operation: str) -> None:
     if not left:
         now = current().clock.now()
         ledger.move_environment(found.environment, operation, EnvironmentStatus.TERMINATED, ended_at=now, failure=None)
+        ledger.reaper.forget_environment(found.environment)
         ledger.move_operation(operation, OperationState.SUCCEEDED)
         return
     ledger.move_operation(operation, OperationState.FAILED, _first_cause(left))

@@ -71,7 +71,8 @@ def make_world(folder: Path, start: Callable[[Operation], None] = lambda _: None
     migrate(engine)
     clock = RealTime()
     store, curated = SqlStore(engine, clock), CuratedFolder(CHECKOUT / "templates")
-    world = World(store, OneRepository(), curated, People(), clock, Hub(), start, Settings(home=folder, **settings))
+    chosen = Settings(home=folder, **settings)
+    world = World(store, OneRepository(), curated, People(), clock, Hub(), start, lambda _: None, chosen)
     tokens.ensure(world, TOKEN, "ada", "test")
     return world
 

@@ -5,6 +5,7 @@ import stat
 from ipaddress import IPv4Network
 
 import pytest
+from pydantic import SecretStr
 from ruamel.yaml import YAML
 
 from orchestrator.domain.errors import BadInput
@@ -83,6 +84,20 @@ def test_the_fingerprint_changes_with_what_programs_read_at_their_start_only(mad
     assert saltconfig.fingerprint(made, settings.model_copy(update={"threads": 3})) != before
     (made.root / "secrets" / "salt-api").write_text("another\n")
     assert saltconfig.fingerprint(made, settings) != before
+
+
+def test_the_server_reads_the_settings_that_up_was_called_with(settings, monkeypatch):
+    given = settings.model_copy(
+        update={
+            "token": None,
+            "slack_bot_token": SecretStr("a-bot-token"),
+            "matrix_bots": ("@other:example.org",),
+            "bots": {"lita": {"secret": "a-bot-secret", "rooms": {"shop-dev": "C1"}}},
+        }
+    )
+    for name, value in saltconfig.settings_in_force(given).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == given
 
 
 def test_a_percent_sign_in_a_path_does_not_break_supervisor(settings, tmp_path, made):

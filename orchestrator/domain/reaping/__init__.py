@@ -4,6 +4,8 @@ Pure. `facts` says what is looked at, `causes` why an environment would end, `ke
 to be done now, `words` how a person is told.
 """
 
+from orchestrator.domain.keeping import Hold, Protection
+
 from .facts import (
     ENOUGH_CHECKS,
     UNREADABLE,
@@ -12,9 +14,7 @@ from .facts import (
     Candidate,
     Cause,
     GoneBranch,
-    Hold,
     Policy,
-    Protection,
     Snapshot,
     Warned,
     checked,

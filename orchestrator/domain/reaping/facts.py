@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from orchestrator.domain.keeping import Hold, Protection
 from orchestrator.domain.lifecycle import EnvironmentStatus
 from orchestrator.domain.template import Template, Ttl
 
@@ -63,29 +64,6 @@ def policy_of(template: Template) -> Policy:
 # For environments whose template cannot be asked: they expire when they were promised to, and nothing else ends them,
 # because this allows any number, knows no span and no role's default.
 UNREADABLE = Policy(Ttl().max, Ttl().extend, Ttl().hold, Ttl().warn, known=False)
-
-
-@dataclass(frozen=True)
-class Protection:
-    """Ops keep it: who, since when, until when (None: without end), and why.
-
-    One that is over, also because it was taken off, stays in the snapshot with `until` when it ended: what was due in
-    the meantime is due then, and warned about anew.
-    """
-
-    by: str
-    since: datetime
-    until: datetime | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Hold:
-    """Somebody is debugging it: who, since when, until when. One that is over stays, as with `Protection`."""
-
-    by: str
-    since: datetime
-    until: datetime
 
 
 @dataclass(frozen=True)

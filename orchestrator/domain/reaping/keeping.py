@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 from orchestrator.domain.durations import format_duration
 from orchestrator.domain.errors import BadInput
+from orchestrator.domain.keeping import Hold
 from orchestrator.domain.schedule import local_moment
 
-from .facts import Candidate, Hold, Policy
+from .facts import Candidate, Policy
 
 MORNING = time(9)
 

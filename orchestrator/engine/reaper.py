@@ -1,0 +1,177 @@
+"""The reaper's runs: durable workflows that do what the plan says, each once for its due moment.
+
+What is decided (warnings, and the operations that end environments) is written in one transaction with the plan it was
+decided by, so that a run does just what its plan says, also when it is killed in the middle.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from dbos import DBOS, SetWorkflowID
+from ulid import ULID
+
+from orchestrator.domain.environment import Actor, Environment, Kind, Operation
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.lifecycle import OperationState
+from orchestrator.domain.people import SCHEDULER
+from orchestrator.domain.reaping import Action, ActionKind, Warned, checked, noticed, plan_reap
+from orchestrator.ports import JobRun, Ledger, SaltRefused
+
+from . import recovery, sights
+from .ending import begin_termination
+from .reports import report, tell_reports
+from .retention import forget_old
+from .runtime import SLICE, current, pause_if_stopping, record, remote
+
+REAPER = Actor(SCHEDULER, SCHEDULER)
+PATIENCE = timedelta(minutes=15)  # how long a nightly run waits for what it ended, before it reports
+
+
+@DBOS.workflow(name="reap")
+def reap(run: str) -> None:
+    """Warn and end what is due now."""
+    with current().at_work:
+        _start(record(_carry_out, run))
+        record(_ended, run)
+
+
+@DBOS.workflow(name="nightly")
+def nightly(run: str) -> None:
+    """The same, then wait until it is gone, tidy up, and report."""
+    with current().at_work:
+        operations = record(_carry_out, run)
+        _start(operations)
+        remote(_await, operations)
+        forget_old()
+        reports = record(report, run)
+        record(_ended, run)
+        tell_reports(run, reports)
+
+
+@DBOS.workflow(name="branches")
+def branches(run: str) -> None:
+    """Ask the remotes whether the branches that environments run are still there."""
+    with current().at_work:
+        for template in record(_templates):
+            names = remote(_branches_of, template)
+            record(_checked, template, names)
+        record(_ended, run)
+
+
+STORIES: dict[str, Callable[[str], None]] = {"reap": reap, "nightly": nightly, "branches": branches}
+
+
+def start_run(run: JobRun) -> None:
+    """Start the run's workflow. Its id is the run's, so that a second start is the same workflow."""
+    with SetWorkflowID(run.id):
+        DBOS.start_workflow(STORIES[run.job], run.id)
+
+
+def _carry_out(ledger: Ledger, run: str) -> list[str]:
+    """Plan, and write down all that follows. → the operations that were begun."""
+    now = current().clock.now()
+    seen = sights.snapshot(ledger, current().templates.current().templates)
+    actions = plan_reap(seen, now)
+    ledger.reaper.set_noticed(noticed(seen, now))
+    by_id = {each.id: each for each in ledger.environments()}
+    begun = []
+    for action in actions:
+        if action.kind is ActionKind.WARN:
+            _warn(ledger, action)
+        elif action.kind is ActionKind.REAP:
+            begun.append(_end(ledger, by_id[action.environment], action.why, action.cause))
+    begun += [_end(ledger, each, "its removal failed before", "stuck") for each in sights.stuck(ledger)]
+    ledger.reaper.change_run(run, result={"at": now.isoformat(), "plan": [_told(action) for action in actions]})
+    return begun
+
+
+def _warn(ledger: Ledger, action: Action) -> None:
+    now = current().clock.now()
+    assert action.step is not None  # noqa: S101  (every warning has one)
+    data = {
+        "cause": action.cause, "why": action.why, "ends_at": action.ends_at, "extendable": action.cause.extendable,
+    }  # fmt: skip
+    event = ledger.tell(action.environment, REAPER, "environment.expiring", **data)
+    ledger.reaper.add_warning(action.environment, Warned(action.cause, action.at, action.step, now), event)
+
+
+def _end(ledger: Ledger, environment: Environment, why: str, cause: str) -> str:
+    """Begin to terminate. → the operation."""
+    now = current().clock.now()
+    operation = Operation(
+        id=str(ULID.from_datetime(now)),
+        kind=Kind.TERMINATE,
+        environment=environment.id,
+        actor=REAPER,
+        state=OperationState.PENDING,
+        requested_at=now,
+        request={"asked": {"environment": environment.name}, "why": why, "cause": cause},
+    )
+    ledger.add_operation(operation, None)
+    begin_termination(ledger, environment, operation)
+    for user in ledger.users_of(environment.id):
+        gone = f"{environment.name}, which it used, is gone."
+        ledger.change_environment(user.id, REAPER, "environment.degraded", degraded=gone)
+    return operation.id
+
+
+def _told(action: Action) -> dict[str, Any]:
+    return {
+        "kind": action.kind, "environment": action.name, "cause": action.cause, "reason": action.reason,
+        "at": action.at.isoformat(),
+    }  # fmt: skip
+
+
+def _start(operations: list[str]) -> None:
+    for operation in operations:
+        with current().store.transaction() as ledger:
+            found = ledger.operation(operation)
+        if found is not None:
+            recovery.start(found)
+
+
+def _await(operations: list[str]) -> None:
+    """Wait until these have ended, or for so long that the report must say that they have not."""
+    deadline = current().clock.now() + PATIENCE
+    while True:
+        seen = current().hub.count
+        with current().store.transaction() as ledger:
+            found = [ledger.operation(each) for each in operations]
+        if all(each is None or each.state.ended for each in found) or current().clock.now() >= deadline:
+            return
+        current().hub.wait(seen, SLICE)
+        pause_if_stopping()
+
+
+def _ended(ledger: Ledger, run: str) -> None:
+    ledger.reaper.change_run(run, ended_at=current().clock.now())
+
+
+def _templates(ledger: Ledger) -> list[str]:
+    known = current().templates.current().templates
+    return sorted({each.template for each in ledger.environments()} & set(known))
+
+
+def _branches_of(template: str) -> dict[str, list[str]] | None:
+    """Role → branches; None when the remotes could not be asked, which is no check."""
+    try:
+        found = current().salt.all_branches(template)
+    except (SaltRefused, Unavailable):
+        return None
+    return {role: list(known.names) for role, known in found.items()}
+
+
+def _checked(ledger: Ledger, template: str, names: dict[str, list[str]] | None) -> None:
+    now, before = current().clock.now(), ledger.reaper.gone()
+    if names is None:
+        return
+    for each in ledger.environments():
+        if each.template != template:
+            continue
+        known = {gone.role: gone for gone in before.get(each.id, ())}
+        running = {server.role: server.branch for server in ledger.servers(each.id)}
+        for role in set(known) | set(running):
+            there = running[role] in names.get(role, ()) if role in running else True
+            gone = checked(known.get(role), role, running.get(role, ""), there, now)
+            ledger.reaper.set_gone(each.id, role, gone)

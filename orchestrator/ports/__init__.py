@@ -1,0 +1,29 @@
+"""What the inside needs and the outside provides. Fakes and real adapters are held to the same contract tests."""
+
+from .chat import Chats, Conversations
+from .curated import AccessFile, CuratedAccess, CuratedProblem, CuratedTemplates, Templates
+from .salt import Branches, Clock, JobNews, JobReturn, Machine, Salt, SaltRefused, StateProgress
+from .store import JobRun, Ledger, ReaperBook, Store, Superseded
+
+__all__ = [
+    "AccessFile",
+    "Branches",
+    "Chats",
+    "Clock",
+    "Conversations",
+    "CuratedAccess",
+    "CuratedProblem",
+    "CuratedTemplates",
+    "JobNews",
+    "JobReturn",
+    "JobRun",
+    "Ledger",
+    "Machine",
+    "ReaperBook",
+    "Salt",
+    "SaltRefused",
+    "StateProgress",
+    "Store",
+    "Superseded",
+    "Templates",
+]
