@@ -93,13 +93,14 @@ def vocabulary(world: World, actor: Actor) -> Vocabulary:
         for name, template in world.templates.current().templates.items()
         if permissions.visible(world, actor, name)
     }
-    found = servers.list_all(world)
-    allowed = [each for each in found if permissions.visible(world, actor, each.template)]
-    names = environments.list_all(world)
+    with world.store.transaction() as ledger:  # two queries, whatever there is: every line of chat pays for them
+        found = [each for each in ledger.environments() if permissions.visible(world, actor, each.template)]
+        ids = {each.id for each in found}
+        machines = [each for each in ledger.servers() if each.environment in ids]
     return Vocabulary(
         templates=templates,
-        environments=tuple(each.name for each in names if permissions.visible(world, actor, each.template)),
-        servers=tuple(each.name for each in allowed),
-        branches=tuple(sorted({each.branch for each in allowed})),
+        environments=tuple(each.name for each in found),
+        servers=tuple(each.name for each in machines),
+        branches=tuple(sorted({each.branch for each in machines})),
         people=tuple(world.access.current().access.people),
     )

@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from ruamel.yaml import YAML
 
-from orchestrator.chat.slack import MAX_BODY, Slack
+from orchestrator.chat.slack.adapter import MAX_BODY, Slack
 from orchestrator.chat.slack.api import SlackApi
 from orchestrator.chat.slack.form import CREATE
 from orchestrator.chat.slack.work import Backlog

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.chat.base import Answer, Incoming, RateLimited, Undeliverable
 from orchestrator.chat.replies import Reply, Tone
-from orchestrator.chat.slack import BUSY
+from orchestrator.chat.slack.adapter import BUSY
 from orchestrator.domain.errors import Unavailable
 from tests.chat.slack_leg import SlackLeg
 from tests.chat.slack_stage import ADA, BOB, SHOP, Stage

@@ -1,5 +1,5 @@
 """Slack, with slack-bolt: `Slack` is the adapter, and each other file one part of it."""
 
-from .adapter import Slack
+from .adapter import Patience, Slack
 
-__all__ = ["Slack"]
+__all__ = ["Patience", "Slack"]
