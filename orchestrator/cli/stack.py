@@ -75,6 +75,8 @@ def status(session: Session) -> None:
     tables: list[RenderableType] = [render.programs(found.programs)]
     if found.sandboxes:
         tables += ["", render.sandboxes(found.sandboxes)]
+    if found.chats:
+        tables += ["", *found.chats]
     session.show(_data(found), *tables)
     click.get_current_context().exit(0 if found.running else 3)
 

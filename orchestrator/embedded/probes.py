@@ -25,6 +25,15 @@ def problem(home: Home, program: Program) -> str | None:
         return f"does not answer ({type(error).__name__})"
 
 
+def chats(home: Home) -> tuple[str, ...]:
+    """A sentence for each chat that Brinepool does not reach; none when it does not answer itself."""
+    try:
+        found = requests.get(f"{home.url}/readyz", timeout=SECONDS).json().get("chats", ())
+    except (requests.RequestException, ValueError):
+        return ()
+    return tuple(str(sentence) for sentence in found)
+
+
 def listens(port: Port) -> bool:
     """Whether somebody accepts connections there."""
     try:

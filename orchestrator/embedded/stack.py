@@ -52,6 +52,7 @@ class StackStatus:
     url: str
     programs: tuple[ProgramStatus, ...]
     sandboxes: tuple[SandboxStatus, ...]
+    chats: tuple[str, ...] = ()  # what is wrong with chats, a sentence each
 
     @property
     def running(self) -> bool:
@@ -90,7 +91,7 @@ def status(settings: Settings) -> StackStatus:
     supervised = supervision.ask(home.supervisor_socket)
     states = [_supervisor_status(home, supervised)]
     states += [_program_status(home, program, supervised or {}) for program in programs(home)]
-    return StackStatus(str(home.root), home.url, tuple(states), sandboxes.all_of(home))
+    return StackStatus(str(home.root), home.url, tuple(states), sandboxes.all_of(home), probes.chats(home))
 
 
 @contextmanager

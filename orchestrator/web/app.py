@@ -39,7 +39,7 @@ def create_app(world: World, chats: Chats | None = None) -> OpenAPI:
     problems.install(app)
     metrics.install(app, world)  # first, so that it also measures who is turned away
     auth.install(app, world)
-    health.install(app, world)
+    health.install(app, world, chats.problems if chats else list)
     docs.install(app)
     for noun in (environments, servers, templates, operations, audit, chat):
         app.register_api(noun.api)

@@ -1,4 +1,9 @@
-"""`/healthz`: the process answers. `/readyz`: it can do its work, or what is missing, in sentences."""
+"""`/healthz`: the process answers. `/readyz`: it can do its work, or what is missing, in sentences.
+
+A chat that is away keeps nobody from working, so it is told (`chats`) and does not count.
+"""
+
+from collections.abc import Callable
 
 from flask import Blueprint, Flask, Response, jsonify
 
@@ -7,7 +12,7 @@ from orchestrator.commands import World, health
 from .problems import problem
 
 
-def install(app: Flask, world: World) -> None:
+def install(app: Flask, world: World, chat_problems: Callable[[], list[str]]) -> None:
     """Both pages; they need no token, so that a supervisor or a load balancer can ask."""
     pages = Blueprint("health", __name__)
 
@@ -20,6 +25,6 @@ def install(app: Flask, world: World) -> None:
         missing = health.ready(world)
         if missing:
             return problem(503, "not-ready", " ".join(missing), missing=missing)
-        return jsonify(ready=True)
+        return jsonify(ready=True, chats=chat_problems())
 
     app.register_blueprint(pages)

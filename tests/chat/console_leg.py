@@ -84,7 +84,7 @@ class ConsoleLeg(Leg):
         """Where the console answers; the adapter must have been started."""
         if not self._at:
             assert self._console.desk is not None, "the adapter was not started"
-            chats = SimpleNamespace(blueprints=list, desk=self._console.desk, console=self._console)
+            chats = SimpleNamespace(blueprints=list, problems=list, desk=self._console.desk, console=self._console)
             self._at = self._ending.enter_context(served(self._world, chats=chats))
         return self._at
 

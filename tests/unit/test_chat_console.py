@@ -49,7 +49,7 @@ def desk() -> EchoDesk:
 
 @pytest.fixture
 def url(world: World, console: Console, desk: EchoDesk) -> Iterator[str]:
-    with served(world, chats=SimpleNamespace(blueprints=list, desk=desk, console=console)) as found:
+    with served(world, chats=SimpleNamespace(blueprints=list, problems=list, desk=desk, console=console)) as found:
         yield f"{found}/api/v1/chat"
 
 

@@ -78,7 +78,7 @@ def desk() -> EchoDesk:
 
 @contextmanager
 def at(world: World, console: Console, desk: EchoDesk, port: int = 0) -> Iterator[str]:
-    with served(world, port, chats=SimpleNamespace(blueprints=list, desk=desk, console=console)) as url:
+    with served(world, port, chats=SimpleNamespace(blueprints=list, problems=list, desk=desk, console=console)) as url:
         yield url
 
 
