@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BRINE_", extra="forbid", frozen=True)
 
     home: Path = Field(Path("var"), description="State and secrets of this installation.")
-    site: Path = Field(CHECKOUT, description="What ops curate: templates/, envfiles/, salt/.")
+    site: Path = Field(CHECKOUT, description="What ops curate: templates/, envfiles/, salt/, access.yaml.")
     address: str | None = Field(
         None, description="Where Brinepool itself listens. Default: the first address of the home's own loopback /16."
     )
@@ -60,10 +60,12 @@ class Settings(BaseSettings):
     matrix_invited_by: tuple[str, ...] = Field((), description="Other homeservers whose people may invite the bot.")
     bots: dict[str, dict[str, Any]] = Field({}, description="Bots of other chats, see chat-webhook.md.")
 
-    @field_validator("home", "site", mode="after")
+    @field_validator(
+        "home", "site", "salt_api_password_file", "matrix_password_file", "matrix_token_file", mode="after"
+    )
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return Path(os.path.abspath(value.expanduser()))
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return Path(os.path.abspath(value.expanduser())) if value is not None else None
 
     @field_validator("timezone", mode="after")
     @classmethod

@@ -51,7 +51,7 @@ def environment(view: EnvironmentView) -> Reply:
     facts += [Fact(label="owner", value=view.owner), Fact(label="age", value=span(view.age_s))]
     facts.append(Fact(label="expires in", value=left(view.expires_in_s)))
     return Reply(
-        title=f"{view.name} is {_status(view)}",
+        title=f"{view.name} {_state(_status(view))}",
         tone=_tone(view),
         lines=((view.degraded,) if view.degraded else ()) + (failure_lines(view.failure) if view.failure else ()),
         facts=tuple(facts),
@@ -92,7 +92,7 @@ def server(view: ServerView) -> Reply:
         ("age", span(view.age_s)),
     )  # fmt: skip
     return Reply(
-        title=f"{view.name} is {view.status}",
+        title=f"{view.name} {_state(view.status.value)}",
         tone=Tone.BAD if view.failure else Tone.GOOD if view.status is ServerStatus.READY else Tone.WORKING,
         lines=failure_lines(view.failure) if view.failure else (),
         facts=tuple(Fact(label=label, value=value) for label, value in facts if value),
@@ -174,7 +174,7 @@ def outcome(seen: Accepted) -> Reply:
     if operation.kind is Kind.TERMINATE:
         return Reply(title=f"{view.name} is gone, after {took}", tone=Tone.GOOD)
     if operation.kind is Kind.TERMINATE_SERVER:
-        title = f"{operation.request.get('server')} is gone, after {took}; {view.name} is {_status(view)}"
+        title = f"{operation.request.get('server')} is gone, after {took}; {view.name} {_state(_status(view))}"
     elif operation.kind is Kind.DEPLOY:
         title = f"{view.name} runs {operation.request.get('what')}, after {took}"
     else:
@@ -182,7 +182,7 @@ def outcome(seen: Accepted) -> Reply:
     return Reply(
         title=title,
         tone=Tone.WARNING if view.degraded else Tone.GOOD,
-        lines=(view.degraded,) if view.degraded else (),
+        lines=(*((view.degraded,) if view.degraded else ()), *seen.notes),
         facts=(Fact(label="expires in", value=left(view.expires_in_s)), Fact(label="owner", value=view.owner)),
         tables=(servers_table(view.servers),),
         buttons=_things_to_do(view),
@@ -256,6 +256,11 @@ def _things_to_do(view: EnvironmentView) -> tuple[Button, ...]:
             return ()
         case _:
             return (end,)
+
+
+def _state(status: str) -> str:
+    """`is ready`, `has failed`: what follows a name."""
+    return "has failed" if status == "failed" else f"is {status}"
 
 
 def _status(view: EnvironmentView) -> str:

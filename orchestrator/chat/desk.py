@@ -4,6 +4,7 @@ grammar understand it, carries it out, and writes down what became of it."""
 import logging
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from pydantic import TypeAdapter
@@ -27,6 +28,8 @@ from .talk import Option, Said, Talk, vocabulary
 log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(minutes=15)  # how long a question can be answered
+REFUSALS_PER_HOUR = 60  # of one service for one reason; more are only logged
+_ABOUT_CODES = ("code-wrong", "codes-exhausted")  # what was said holds a code that links an account
 _COMMAND = TypeAdapter(Command)
 
 
@@ -55,6 +58,18 @@ class BrinepoolDesk:
             ledger.chat.change_card(operation, Place(service, room), message=message)
         self._world.hub.notify()
 
+    def refused(self, service: str, code: str, reason: str) -> None:
+        """A request in the name of a service was refused before anybody knew what it says: unsigned, stale, repeated.
+
+        Written down, but not without end: who sends garbage all day fills no disk.
+        """
+        account, now = f"{service}:?", self._world.clock.now()
+        with self._world.store.transaction() as ledger:
+            full = ledger.chat.count_audits(account, code, now - timedelta(hours=1)) >= REFUSALS_PER_HOUR
+        if not full:
+            line = Audit(now, f"chat:{service}", Outcome.REFUSED, account=account, code=code, reason=reason)
+            people.write_down(self._world, line)
+
     def _receive(self, incoming: Incoming) -> Answer | None:
         if (reason := self._ignored(incoming)) is not None:
             self._write_down(incoming, "", Outcome.IGNORED, *reason)
@@ -68,7 +83,8 @@ class BrinepoolDesk:
         except BrinepoolError as error:
             said = Said(_error_reply(error), Outcome.REFUSED, code=error.code)
         reason_told = said.reply.title if said.outcome is Outcome.REFUSED else ""
-        self._write_down(incoming, actor.person, said.outcome, said.code, reason_told, said.operation)
+        heard = replace(incoming, text="link ***") if said.secret or said.code in _ABOUT_CODES else incoming
+        self._write_down(heard, actor.person, said.outcome, said.code, reason_told, said.operation)
         return self._answer(incoming, said)
 
     def _ignored(self, incoming: Incoming) -> tuple[str, str] | None:
@@ -109,7 +125,11 @@ class BrinepoolDesk:
                 "Brinepool does not know this account. Ask ops to list it in access.yaml, or, if you have access in "
                 "another chat, say “link” there and “link CODE” here.",
             )
-        return self._said(talk, understood)
+        said = self._said(talk, understood)
+        if said.outcome is Outcome.ACCEPTED:
+            with world.store.transaction() as ledger:  # what comes next is no answer to what was asked before
+                ledger.chat.withdraw(talk.place, incoming.user)
+        return said
 
     # What was meant
 
@@ -214,7 +234,7 @@ class BrinepoolDesk:
             person=person,
             account=f"{incoming.service}:{incoming.user}",
             room=incoming.room.name or incoming.room.id,
-            text=_without_codes(incoming.text or incoming.answer),
+            text=incoming.text or incoming.answer,
             code=code,
             reason=reason,
             operation=operation,
@@ -256,9 +276,3 @@ def _button(option: Option, value: str) -> Button:
     return Button(
         label=option.label, command=option.command or "no", value=value, style="danger" if option.danger else ""
     )
-
-
-def _without_codes(text: str) -> str:
-    """A code that links an account is not written down."""
-    words = text.split()
-    return "link ***" if words[:1] and words[0].lower() == "link" and len(words) > 1 else text

@@ -1,8 +1,9 @@
 """The chats of one Brinepool: the desk, the courier and the adapters, started and stopped together."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from flask import Blueprint
+from flask import Blueprint, Response
 
 from orchestrator.commands import World
 
@@ -11,6 +12,16 @@ from .console import Console
 from .courier import Courier
 from .desk import BrinepoolDesk
 from .webhook import unknown_bot
+
+# What the status of a refused request means, where the answer does not say it itself (slack-bolt's do not).
+_REFUSALS = {
+    400: ("malformed", "The request could not be read."),
+    401: ("signature-wrong", "The request was not signed as the service signs it, or too long ago."),
+    404: ("bot-unknown", "There is nobody of that name."),
+    409: ("delivery-repeated", "This very request was dealt with before."),
+    413: ("too-large", "The request is too large."),
+    422: ("malformed", "The request is not as the contract wants it."),
+}
 
 
 class Chats:
@@ -42,9 +53,23 @@ class Chats:
         self.courier.stop()
 
     def blueprints(self) -> list[Blueprint]:
-        """The paths over which services call us; each checks its requests itself."""
-        found = [paths for adapter in self.adapters if (paths := adapter.blueprint()) is not None]
-        return [*found, unknown_bot()]
+        """The paths over which services call us; each checks its requests itself, and what it refuses is written
+        down."""
+        found = {adapter.service: adapter.blueprint() for adapter in self.adapters} | {"unknown": unknown_bot()}
+        for service, paths in found.items():
+            if paths is not None:
+                paths.after_request(partial(self._watch, service))
+        return [paths for paths in found.values() if paths is not None]
+
+    def _watch(self, service: str, response: Response) -> Response:
+        if response.status_code in _REFUSALS:
+            told = response.get_json(silent=True) or {}
+            if told.get("code", "http-error") == "http-error":
+                code, reason = _REFUSALS[response.status_code]
+            else:
+                code, reason = str(told["code"]), str(told["detail"])
+            self.desk.refused(service, code, reason)
+        return response
 
     def problems(self) -> list[str]:
         """A sentence for each service that is not reached now."""

@@ -100,7 +100,7 @@ class Unclear:
 @dataclass(frozen=True)
 class Vocabulary:
     """What there is in this installation. `templates`: template → role → app. `branches`: those in use, if known.
-    `bots`: names by which people call us, in front of a command."""
+    Examples are made of what comes first of each. `bots`: names by which people call us, in front of a command."""
 
     templates: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     environments: tuple[str, ...] = ()

@@ -34,7 +34,8 @@ def link(talk: Talk, command: Command) -> Said:
     """`link CODE` links this account; `link` makes a code for another account; `link NAME` one for somebody else."""
     if command.code:
         person = people.link(talk.world, talk.incoming.service, talk.incoming.user, command.code)
-        return Said(cards.note(f"This account is {person}'s from now on.", tone=Tone.GOOD), Outcome.ACCEPTED)
+        linked = cards.note(f"This account is {person}'s from now on.", tone=Tone.GOOD)
+        return Said(linked, Outcome.ACCEPTED, secret=True)
     code = people.new_code(talk.world, talk.actor, command.person)
     whose = command.person or "you"
     lines = (

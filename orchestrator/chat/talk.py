@@ -9,6 +9,7 @@ from orchestrator.commands import World, environments, permissions, servers
 from orchestrator.commands.views import EnvironmentView, ServerView
 from orchestrator.domain.conversation import Outcome, Place
 from orchestrator.domain.environment import Actor
+from orchestrator.domain.lifecycle import ServerStatus
 from orchestrator.domain.policy import Act
 
 from .base import Incoming
@@ -29,7 +30,7 @@ class Option:
 @dataclass(frozen=True)
 class Said:
     """What is answered. `options`: a question, to be answered by picking one; with `missing` also by typing the part.
-    `operation`: what was started. `card`: the reply is its live card."""
+    `operation`: what was started. `card`: the reply is its live card. `secret`: what was said is not written down."""
 
     reply: Reply
     outcome: Outcome = Outcome.ANSWERED
@@ -38,6 +39,7 @@ class Said:
     options: Sequence[Option] = ()
     missing: Missing | None = None
     code: str = ""
+    secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Talk:
 
 
 def vocabulary(world: World, actor: Actor) -> Vocabulary:
-    """The names that a person may use where they are."""
+    """The names that a person may use where they are, those that make the best examples first."""
     templates = {
         name: {role: curated.app for role, curated in template.roles.items()}
         for name, template in world.templates.current().templates.items()
@@ -97,10 +99,14 @@ def vocabulary(world: World, actor: Actor) -> Vocabulary:
         found = [each for each in ledger.environments() if permissions.visible(world, actor, each.template)]
         ids = {each.id for each in found}
         machines = [each for each in ledger.servers() if each.environment in ids]
+    # The help makes its examples of what comes first: something that runs, on a branch of its own where there is one.
+    good = sorted((each for each in machines if each.status is ServerStatus.READY), key=lambda it: "/" not in it.branch)
+    found.sort(key=lambda each: not good or each.id != good[0].environment)
+    names = dict.fromkeys([*(each.template for each in found[:1]), *templates])
     return Vocabulary(
-        templates=templates,
+        templates={name: templates[name] for name in names if name in templates},
         environments=tuple(each.name for each in found),
         servers=tuple(each.name for each in machines),
-        branches=tuple(sorted({each.branch for each in machines})),
+        branches=tuple(dict.fromkeys(each.branch for each in good)),
         people=tuple(world.access.current().access.people),
     )

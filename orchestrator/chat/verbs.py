@@ -83,7 +83,7 @@ def _terminate(talk: Talk, command: Command) -> Said:
 
 def _extend(talk: Talk, command: Command) -> Said:
     lines = []
-    for target in command.targets:
+    for target in _meant(talk, command):
         ask = Extend(by=None if command.until else command.ttl, until=command.until)
         view = environments.extend(talk.world, talk.actor, target, ask)
         lines.append(f"{view.name} expires in {cards.left(view.expires_in_s)}.")
@@ -91,9 +91,11 @@ def _extend(talk: Talk, command: Command) -> Said:
 
 
 def _retry(talk: Talk, command: Command) -> Said:
-    started = [
-        environments.retry(talk.world, talk.actor, target, _key(talk, command, target)) for target in command.targets
-    ]
+    failed = [each.name for each in talk.environments()[0] if each.failure]
+    targets = [name for name in _meant(talk, command) if not command.everything or name in failed]
+    if not targets:
+        return Said(cards.note("Nothing of yours failed, so there is nothing to retry.", tone=Tone.GOOD))
+    started = [environments.retry(talk.world, talk.actor, name, _key(talk, command, name)) for name in targets]
     return _cards(talk, started)
 
 
@@ -104,6 +106,8 @@ def _show(talk: Talk, command: Command) -> Said:
     if command.template:
         permissions.check(talk.world, talk.actor, Act.LOOK, command.template)
         return Said(cards.template(templates.show(talk.world, command.template)))
+    if len(command.targets) > 1:
+        return Said(cards.environments([talk.environment(each) for each in command.targets], 0))
     target = command.targets[0]
     if _is_server(talk, target):
         return Said(cards.server(talk.server(target)))
@@ -144,6 +148,8 @@ def _list(talk: Talk, command: Command) -> Said:
 
 def _jobs(talk: Talk, command: Command) -> Said:
     found = operations.list_all(talk.world, active=True)
+    if command.targets:
+        found = [each for each in found if each.environment in command.targets]
     allowed = [each for each in found if each.environment in talk.vocabulary.environments]
     return Said(cards.jobs(allowed, len(found) - len(allowed)))
 
@@ -227,6 +233,16 @@ def _cards(talk: Talk, started: list[Accepted]) -> Said:
     lines = [f"{cards.doing(each.operation)} {each.environment.name}" for each in started]
     title = f"{len(started)} operations have begun; how each ends is told here."
     return Said(cards.note(title, *lines, tone=Tone.WORKING), Outcome.ACCEPTED, started[0].operation.id)
+
+
+def _meant(talk: Talk, command: Command) -> list[str]:
+    """The targets, or all environments of the person. Raises NotFound when they have none."""
+    if not command.everything:
+        return list(command.targets)
+    own = [each.name for each in talk.environments(talk.actor.person)[0]]
+    if not own:
+        raise NotFound("nothing-of-yours", "You have no environment here.")
+    return own
 
 
 def _terminated(talk: Talk, command: Command) -> list[str]:

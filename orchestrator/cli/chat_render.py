@@ -157,7 +157,8 @@ def _cell(cell: str) -> Text:
 
 
 def _code(code: str) -> RenderableType:
-    return Group(*(Text(f"  {code_line(line)}".rstrip(), style="dim") for line in code.rstrip().splitlines()))
+    lines = (Text(code_line(line), style="dim") for line in code.rstrip().splitlines())
+    return Padding(Group(*lines), (0, 0, 0, _INDENT))
 
 
 def _options(options: Sequence[Button]) -> RenderableType:
@@ -165,7 +166,7 @@ def _options(options: Sequence[Button]) -> RenderableType:
     for number, option in enumerate(options, 1):
         label = Text(clean(option.label), style="red" if option.style == "danger" else "")
         grid.add_row(Text(f"{number:3}", style="bold"), label)
-    return grid
+    return Group(grid, Text("Say its number." if len(options) == 1 else "Say the number of one.", style="dim"))
 
 
 def _buttons(buttons: Iterable[Button]) -> Text:

@@ -31,7 +31,7 @@ def deploy_to(
         find.idle(ledger, now, world)
         _exist(servers, chosen)
         _are_served(ledger, template, environment, [server for server in servers if server.name in chosen])
-        request = {"asked": dict(asked), "what": what, "branches": chosen}
+        request = {"asked": dict(asked), "what": what, "branches": chosen, "notes": notes}
         operation = new(actor, Kind.DEPLOY, environment.id, request, world)
         ledger.add_operation(operation, key)
         ledger.take_over(environment.id, operation)

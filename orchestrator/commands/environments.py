@@ -49,7 +49,7 @@ def _new_environment(
 ) -> tuple[Environment, Operation]:
     now = world.clock.now()
     asked = ask.model_dump(mode="json", exclude_defaults=True)
-    request = {"asked": asked, "branches": decided.branches, "counts": decided.counts}
+    request = {"asked": asked, "branches": decided.branches, "counts": decided.counts, "notes": decided.notes}
     operation = new(actor, Kind.CREATE, str(ULID.from_datetime(now)), request, world)
     environment = Environment(
         id=operation.environment,

@@ -158,10 +158,11 @@ def accept(world: World, ask: Callable[[Ledger], tuple[Operation, list[str]]]) -
 
 
 def _accepted(world: World, ledger: Ledger, operation: Operation, notes: list[str]) -> Accepted:
+    """`notes`: of this request alone; else those that were written down with the operation."""
     now = world.clock.now()
     environment = ledger.environment_by_id(operation.environment)
     return Accepted(
         operation=operation_view(ledger, operation, now),
         environment=environment_view(ledger, environment, now, whole=True),
-        notes=notes,
+        notes=notes or operation.request.get("notes", []),
     )

@@ -46,7 +46,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Question:
-    """What one account was asked in one place. `data`: what to do with the answer, as chat/questions.py wrote it."""
+    """What one account was asked in one place. `data`: what to do with the answer, as chat/desk.py wrote it."""
 
     id: str
     place: Place

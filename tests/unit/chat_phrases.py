@@ -21,7 +21,7 @@ VOCABULARY = Vocabulary(
     },
     environments=("cart-test", "tax-demo", "list", "api"),  # the last two are words of the grammar as well
     servers=("cart-test-api-1", "cart-test-web-1", "cart-test-web-2", "tax-demo-api-1"),
-    branches=("main", "feature/cart", "feature/tax"),
+    branches=("feature/cart", "main", "feature/tax"),
     people=("ada", "bob"),
     bots=("brinepool", "brine", "bot", "chima", "hubot"),
 )

@@ -346,3 +346,20 @@ def test_cards_and_notices_go_on_after_a_restart(site: Path, fake: FakeSaltApi, 
     chat.down = False
     with programs.whole_brinepool(settings, fake.connect(), adapters=lambda _: [chat]):
         chat.wait_for(lambda: chat.shown()[0].now.title.startswith("cart-test is ready"))
+
+
+def test_all_of_mine_is_only_what_is_mine(stage: Stage) -> None:
+    stage.chat.say("UB", "extend all my environments by 1h")
+    assert stage.chat.last().title == "You have no environment here."
+    stage.ready("one")
+    stage.chat.say("UB", "retry all my environments")
+    assert "have no environment" in stage.chat.last().title
+    stage.chat.say("UA", "extend all my environments by 1h")
+    assert stage.chat.last().title.startswith("one expires in 1d 1h")
+    stage.chat.say("UA", "retry all my environments")
+    assert "nothing to retry" in stage.chat.last().title
+
+
+def test_a_code_in_other_words_is_not_written_down_either(stage: Stage) -> None:
+    stage.chat.directly("UX", "my code is ABCD-2345")
+    assert all("ABCD" not in line.text for line in stage.audit())

@@ -1,6 +1,6 @@
 """Fifty commands at once while twenty operations run: nothing is mixed up, lost, or more than Slack allows.
 
-How quickly they are acknowledged is measured by the benchmark (`python -m bench.chat`), not asserted here.
+How quickly they are acknowledged is measured by the benchmark (`python -m bench --only rush`), not asserted here.
 """
 
 import re

@@ -78,7 +78,7 @@ def _server(vocabulary: Vocabulary) -> str:
 
 
 def _branch(vocabulary: Vocabulary) -> str:
-    return next((branch for branch in vocabulary.branches if "/" in branch), "feature/cart")
+    return next(iter(vocabulary.branches), "main")
 
 
 def _app(vocabulary: Vocabulary) -> str:
@@ -92,7 +92,7 @@ def _creates(vocabulary: Vocabulary) -> list[str]:
         f"create {template} {branch}",
         f"create {template} {' '.join(pairs)} as my-test for 2d",
         f"create {template} {branch} {roles[-1]}=2 until friday 18:00",
-        f"create server {template} {roles[0]} {branch}",
+        f"create server {template} {roles[0]} main",
     ]
 
 
@@ -149,11 +149,11 @@ _TOPICS: dict[str, Topic] = {
     "retry": Topic("retry ENVIRONMENT", "Tries again what failed.", _of("retry ENV")),
     "terminate": Topic(
         "terminate ENVIRONMENT or SERVER",
-        "Takes it away for good. It asks first when it is of somebody else, when others need it, or when it is more "
-        "than one.",
+        "Takes an environment or a server away for good. It asks first when that is somebody else's, when others need "
+        "it, or when it is more than one.",
         _of("terminate ENV", "terminate SERVER", "terminate all my environments"),
     ),
-    "logs": Topic("logs SERVER [LINES]", "Shows the end of the log of its app.", _of("logs SERVER", "logs SERVER 50")),
+    "logs": Topic("logs SERVER [LINES]", "Shows the end of a server's log.", _of("logs SERVER", "logs SERVER 50")),
     "branches": Topic("branches of APP", "Shows the branches that can be deployed.", _of("branches of APP")),
     "where": Topic("where can I deploy APP", "Shows the environments that run an app.", _of("where can I deploy APP")),
     "jobs": Topic("jobs", "Shows what is being done now, by whom and since when.", _of("jobs", "jobs of ENV")),
