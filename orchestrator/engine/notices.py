@@ -64,10 +64,12 @@ def start_notices() -> Callable[[], None]:
     for service in current().chats.services:
         DBOS.register_queue(queue(service), global_concurrency=1, polling_interval_sec=POLL_S)
     with current().store.transaction() as ledger:
-        if ledger.chat.cursor(CURSOR) is None:
-            ledger.chat.move_cursor(CURSOR, ledger.newest_seq())
+        after = ledger.chat.cursor(CURSOR)
+        if after is None:
+            after = ledger.newest_seq()
+            ledger.chat.move_cursor(CURSOR, after)
     ending = threading.Event()
-    thread = threading.Thread(target=_watch, args=(ending,), name="notices", daemon=True)
+    thread = threading.Thread(target=_watch, args=(after, ending), name="notices", daemon=True)
     thread.start()
 
     def stop() -> None:
@@ -78,12 +80,14 @@ def start_notices() -> Callable[[], None]:
     return stop
 
 
-def _watch(ending: threading.Event) -> None:
+def _watch(after: int, ending: threading.Event) -> None:
     hub = current().hub
     while not ending.is_set():
         seen = hub.count
         try:
-            if dispatch():
+            last = dispatch(after)
+            if last > after:
+                after = last
                 continue
         except Exception:
             if ending.is_set():
@@ -92,20 +96,25 @@ def _watch(ending: threading.Event) -> None:
         hub.wait(seen, IDLE_S)
 
 
-def dispatch() -> int:
-    """Make the notices of the events behind the cursor. → how many events there were."""
+def dispatch(after: int) -> int:
+    """Make the notices of the events behind `after`. → the number of the last of them.
+
+    The cursor moves when something was told, and now and then: most events are progress, which nobody is told, and a
+    notice that is made twice after a crash is the same one.
+    """
     store = current().store
     with store.transaction() as ledger:
-        after = ledger.chat.cursor(CURSOR) or 0
         events = ledger.events(None, None, after, PAGE)
         wanted = [(event.seq, where) for event in events for where in _destinations(ledger, event)]
+        written = ledger.chat.cursor(CURSOR) or 0
+    last = events[-1].seq if events else after
     for seq, destination in wanted:
         with SetWorkflowID(f"tell/{seq}/{destination}"), SetEnqueueOptions(priority=seq):
             DBOS.enqueue_workflow(queue(destination.service), tell, seq, str(destination))
-    if events:
+    if wanted or last - written >= PAGE:
         with store.transaction() as ledger:
-            ledger.chat.move_cursor(CURSOR, events[-1].seq)
-    return len(events)
+            ledger.chat.move_cursor(CURSOR, last)
+    return last
 
 
 def _destinations(ledger: Ledger, event: Event) -> list[Destination]:
