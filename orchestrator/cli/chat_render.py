@@ -25,6 +25,7 @@ STYLES = {
     Tone.WORKING: "bold cyan",
     Tone.QUESTION: "bold magenta",
 }
+PICK = "Say the number of the one you mean."
 AWAY_LINES = 2  # of each message that came while nobody was there
 _INDENT = 2
 _SPINNER = Spinner("dots")  # one for all, so that they turn together
@@ -166,7 +167,7 @@ def _options(options: Sequence[Button]) -> RenderableType:
     for number, option in enumerate(options, 1):
         label = Text(clean(option.label), style="red" if option.style == "danger" else "")
         grid.add_row(Text(f"{number:3}", style="bold"), label)
-    return Group(grid, Text("Say its number." if len(options) == 1 else "Say the number of one.", style="dim"))
+    return Group(grid, Text(PICK, style="dim"))
 
 
 def _buttons(buttons: Iterable[Button]) -> Text:

@@ -20,11 +20,12 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from rich.console import RenderableType
 from rich.text import Text
 
+from orchestrator.chat.console_views import ConsoleMessageView
 from orchestrator.domain.errors import BrinepoolError
 
 from .chat_names import Names
 from .chat_render import to_ansi
-from .chat_talk import Talk
+from .chat_talk import CaughtUp, Talk
 from .chat_transcript import Transcript
 from .session import Session
 
@@ -41,8 +42,10 @@ def run(session: Session, talk: Talk) -> None:
         transcript = Transcript(lambda part: _show(session, part))
         transcript.show(Text(f"Brinepool at {talk.url}, as {me.person}. Say help for what you can say."), _KEYS)
         mouth = Mouth(talk, transcript, names.refresh)
-        threading.Thread(target=listen, args=(talk, me.seq, transcript), daemon=True).start()
+        left = threading.Event()
+        threading.Thread(target=listen, args=(talk, me.seq, transcript, left), daemon=True).start()
         converse(line_editor(session, transcript, mouth, names), transcript, mouth)
+        left.set()
         _leave(talk, transcript, mouth)
 
 
@@ -90,11 +93,21 @@ class Mouth:
             self._transcript.answered(said)
 
 
-def listen(talk: Talk, after: int, transcript: Transcript) -> None:
-    """Hand everything that is heard to the transcript; an error that trying again does not mend is the last."""
+def listen(talk: Talk, after: int, transcript: Transcript, left: threading.Event) -> None:
+    """Hand everything that is heard to the transcript; an error that trying again does not mend is the last.
+
+    What has been shown counts as read at once, until the person has `left`: a window that is simply closed has no time
+    to say so.
+    """
+    read, whole = after, False
     try:
         for item in talk.hear(after):
             transcript.heard(item)
+            whole = whole or isinstance(item, CaughtUp)
+            settled = not (isinstance(item, ConsoleMessageView) and item.live)
+            if whole and settled and transcript.seq > read and not left.is_set():
+                read = transcript.seq
+                _have_read(talk, transcript)
     except BrinepoolError as error:
         transcript.failed(error)
 
@@ -135,6 +148,10 @@ def _leave(talk: Talk, transcript: Transcript, mouth: Mouth) -> None:
         mouth.close()
     for card in transcript.cards():
         transcript.show(Text(f"… {card.title}; that goes on.", style="dim"), gap=False)
+    _have_read(talk, transcript)
+
+
+def _have_read(talk: Talk, transcript: Transcript) -> None:
     with contextlib.suppress(BrinepoolError):
         talk.have_read(transcript.seq)
 

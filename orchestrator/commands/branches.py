@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from orchestrator.domain.errors import BadInput, Unavailable
-from orchestrator.domain.failures import Failure, Subject, branch_missing, nearest_branches
+from orchestrator.domain.failures import Failure, Subject, branch_missing, nearest_branches, nearest_sentence
 from orchestrator.domain.template import Template, is_branch_name, public_url
 from orchestrator.ports import Branches, SaltRefused
 
@@ -73,6 +73,6 @@ def _nowhere(template: Template, branch: str, known: Mapping[str, Branches]) -> 
     return Failure(
         code="branch-missing",
         title=f"There is no branch “{branch}” in {' or '.join(repositories)}.",
-        explanation=f"The nearest branches are {', '.join(near)}." if near else "The repositories show no branches.",
+        explanation=nearest_sentence(near) or "The repositories show no branches.",
         action="Ask again with a branch that exists, or push this one first.",
     )

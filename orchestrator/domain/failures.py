@@ -79,13 +79,18 @@ def nearest_branches(wanted: str, names: Iterable[str], at_most: int = 3) -> lis
     return [lowered[name] for name in close] or known[:at_most]
 
 
+def nearest_sentence(near: Sequence[str]) -> str:
+    """`The nearest branches are feature/cart and main.`; nothing when there is none."""
+    return f"The nearest {'branch is' if len(near) == 1 else 'branches are'} {listed(near)}." if near else ""
+
+
 def branch_missing(subject: Subject) -> Failure:
     """A branch that the repository does not have; the same words before anything is built and after a highstate."""
     near = nearest_branches(subject.branch, subject.branches)
     return Failure(
         code="branch-missing",
         title=f"{subject.role}: there is no branch “{subject.branch}” in {subject.repository}.",
-        explanation=f"The nearest branches are {listed(near)}." if near else "The repository shows no branches.",
+        explanation=nearest_sentence(near) or "The repository shows no branches.",
         action="Ask again with a branch that exists, or push this one first.",
         servers=(subject.server,) if subject.server else (),
     )

@@ -98,7 +98,7 @@ def test_a_misspelt_branch_is_noticed_before_anything_is_built(stack: RunningSta
     assert len(lines) <= 3
     assert "no-such-branch" in lines[0]
     assert "https://git.example.org/shop/web.git" in lines[0]
-    assert "nearest branches" in lines[1]
+    assert lines[1].startswith("The nearest branch")
     assert not any(traces(stack, "typo").values())
 
 

@@ -2,18 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from orchestrator.bootstrap import Brinepool
+from orchestrator.chat import notes
 from orchestrator.chat.base import Abilities
 from orchestrator.chat.replies import Reply, Tone
-from orchestrator.commands import environments, people
+from orchestrator.commands import environments, people, reaper
 from orchestrator.domain.conversation import Audit, Outcome
-from orchestrator.domain.environment import Actor
+from orchestrator.domain.environment import Actor, Event
+from orchestrator.domain.notices import Notice
+from orchestrator.engine import schedule
 from tests import programs
 from tests.fakes.chat import LOUNGE, MemoryChat
+from tests.fakes.instant import Travelling
 from tests.fakes.misbehaviour import FailsDuringHighstate
 from tests.fakes.saltapi import FakeSaltApi
 
@@ -153,6 +159,36 @@ def test_a_missing_part_is_asked_for_and_the_answer_completes_the_command(stage:
     assert [option.label for option in reply.options] == ["feature/cart", "main"]
     stage.chat.say("UA", "feature/cart")
     assert "deploying" in stage.chat.last().title
+
+
+def test_what_is_said_after_the_answer_is_no_answer(stage: Stage) -> None:
+    stage.chat.say("UA", "create")
+    assert stage.chat.last().title == "Which template?"
+    stage.chat.say("UA", "shop")
+    assert "ada is creating" in stage.chat.last().title
+    stage.chat.say("UA", "terminat")
+    assert "I do not know the command “terminat”" in stage.chat.last().title
+    assert len(environments.list_all(stage.brinepool.world)) == 1
+
+
+def test_which_role_got_which_branch_is_said_for_as_long_as_the_card_is_there(stage: Stage) -> None:
+    said = ("api runs feature/tax.", "web has no branch feature/tax and runs main.")
+    stage.chat.say("UA", "create shop feature/tax as cart-test")
+    stage.chat.wait_for(lambda: stage.chat.shown()[-1].now.title.startswith("cart-test is ready"))
+    card = stage.chat.shown()[0]
+    stage.chat.wait_for(lambda: card.now.title.startswith("cart-test is ready"))
+    assert {reply.lines for reply in card.replies} == {said}
+
+
+def test_the_help_makes_its_examples_of_what_runs(stage: Stage) -> None:
+    stage.chat.say("UA", "help")
+    assert "create shop main" in stage.chat.last().code
+    stage.ready("plain")
+    stage.chat.say("UA", "create shop feature/cart as cart-test")
+    stage.chat.wait_for(lambda: stage.chat.shown()[-1].now.title.startswith("cart-test is ready"))
+    stage.chat.say("UA", "help")
+    assert "create shop feature/cart" in stage.chat.last().code
+    assert "deploy feature/cart to cart-test" in stage.chat.last().code
 
 
 def test_only_whoever_was_asked_can_answer(stage: Stage) -> None:
@@ -363,3 +399,161 @@ def test_all_of_mine_is_only_what_is_mine(stage: Stage) -> None:
 def test_a_code_in_other_words_is_not_written_down_either(stage: Stage) -> None:
     stage.chat.directly("UX", "my code is ABCD-2345")
     assert all("ABCD" not in line.text for line in stage.audit())
+
+
+# What keeps an environment, and when it ends
+
+
+@pytest.fixture
+def clock() -> Travelling:
+    return Travelling(datetime(2026, 11, 25, 10, tzinfo=UTC))
+
+
+@pytest.fixture
+def still(
+    site: Path, fake: FakeSaltApi, chat: MemoryChat, tmp_path: Path, clock: Travelling, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
+    """The same on a Wednesday at ten (eleven in Berlin), in which no time goes by, and nothing runs by itself."""
+    monkeypatch.setattr(schedule, "TICK_S", 86_400)
+    settings = programs.settings_for(tmp_path)
+    with programs.whole_brinepool(settings, fake.connect(), clock, adapters=lambda _: [chat]) as running:
+        yield Stage(running, chat, fake)
+
+
+def test_what_keeps_an_environment_is_shown_wherever_it_is(stage: Stage) -> None:
+    chat = stage.chat
+    stage.ready()
+    chat.say("UB", "hold cart-test for 4h")
+    assert chat.last().title.startswith("cart-test is held by bob until ")
+    assert stage.audit()[0].outcome is Outcome.ACCEPTED
+    chat.say("UO", "protect cart-test because we show it on friday")
+    held, protected = "held by bob until ", "protected by olga, without end"
+    for said in ("show cart-test", "list environments"):
+        chat.say("UA", said)
+        assert held in texts(chat.last())
+        assert protected in texts(chat.last())
+    chat.say("UA", "deploy main to cart-test")
+    card = chat.shown()[-1]
+    chat.wait_for(lambda: card.now.tone is Tone.GOOD)
+    assert protected in texts(card.now)
+    chat.say("UB", "release cart-test")
+    assert chat.last().title == "cart-test is not held any more; it expires in 1d."
+    chat.say("UO", "unprotect cart-test")
+    assert chat.last().title == "cart-test is not protected any more; it expires in 1d."
+    chat.say("UA", "list environments")
+    assert "kept" not in chat.last().tables[0].columns
+
+
+def test_a_moment_is_meant_where_the_person_is(still: Stage) -> None:
+    still.ready()
+    still.chat.say("UO", "protect cart-test until tomorrow 09:00")
+    assert still.chat.last().title == "cart-test is protected by olga until 2026-11-26 09:00 UTC."
+    still.chat.say("UA", "hold cart-test until 13:30")
+    assert still.chat.last().title.startswith("cart-test is held by ada until 2026-11-25 12:30 UTC and protected by")
+
+
+@pytest.mark.parametrize(
+    ("user", "said", "sentence", "code"),
+    [
+        ("UV", "extend cart-test", "vic is a viewer here and may not extend environments", "role-too-low"),
+        ("UV", "hold cart-test", "vic is a viewer here and may not hold environments", "role-too-low"),
+        ("UA", "protect cart-test", "ada is a developer here and may not protect environments", "role-too-low"),
+        ("UA", "unprotect cart-test", "ada is a developer here and may not protect environments", "role-too-low"),
+        ("UX", "what ends tonight", "does not know this account", "person-unknown"),
+        ("UA", "create shop for 400d", "“400d” is more than a year", "duration-too-long"),
+        ("UA", "create shop for 10d", "3d", "ttl-too-long"),
+        ("UA", "extend cart-test by 10d", "cart-test may live 3d in all", "extension-too-long"),
+        ("UA", "extend cart-test by 1m1m1m1m1m1m1m1m1m1m1m1m1m1m1m1m1m", "That is not a duration", "not-understood"),
+        ("UA", "extend cart-test by -1d", "“-1d” is not a duration", "not-understood"),
+        ("UA", "hold cart-test for 9d", "can be held for debugging for", "hold-too-long"),
+        ("UA", "extend cart-test until 31.2.", "There is no date", "not-understood"),
+        ("UO", "protect cart-test until 9999-12-31", "further away than the calendar goes", "not-understood"),
+        ("UA", "release cart-test", "cart-test is not held.", "not-held"),
+        ("UO", "unprotect cart-test", "cart-test is not protected.", "not-protected"),
+        ("UA", "when does nosuch end", "There is no environment “nosuch”.", "environment-unknown"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_one_sentence(
+    stage: Stage, user: str, said: str, sentence: str, code: str
+) -> None:
+    programs.ended(
+        stage.brinepool.world, environments.create(stage.brinepool.world, Actor("ada", "cli"), programs.shop())
+    )
+    before = environments.show(stage.brinepool.world, "cart-test").expires_at
+    stage.chat.say(user, said)
+    shown = [*stage.chat.shown(), *stage.chat.shown(f"D-{user}")][-1].now
+    assert sentence in " ".join([shown.title, *shown.lines])
+    assert stage.audit()[0].code == code
+    assert environments.show(stage.brinepool.world, "cart-test").expires_at == before
+
+
+def test_when_something_ends_is_told_in_the_time_of_the_person(still: Stage) -> None:
+    chat, told = still.chat, "cart-test expires in 1d, at 2026-11-26 {} {}."
+    still.ready()
+    chat.say("UA", "when does cart-test end?")
+    assert chat.last().title == told.format("11:00", "Europe/Berlin")
+    assert [button.command for button in chat.last().buttons] == ["extend cart-test"]
+    chat.say("UB", "when does cart-test-web-1 end")
+    assert chat.last().title == told.format("10:00", "UTC")
+    chat.say("UB", "what ends tomorrow")
+    assert chat.last().lines == (told.format("10:00", "UTC"),)
+    for said in ("what ends tonight", "which of my environments end soon"):
+        chat.say("UB", said)
+        assert (chat.last().title, chat.last().lines) == ("Nothing is due.", ())
+
+
+def test_what_is_due_is_told_in_the_plan_s_words(still: Stage, clock: Travelling) -> None:
+    still.ready()
+    clock.forward(timedelta(hours=21))
+    sentence = "cart-test is warned about: expires in 3h. It goes at 2026-11-26 10:00 UTC at the earliest."
+    assert [action.sentence for action in reaper.plan(still.brinepool.world).actions] == [sentence]
+    still.chat.say("UA", "reap plan")
+    assert still.chat.last().lines == (sentence,)
+    still.chat.say("UA", "when does cart-test end")
+    assert still.chat.last().title == sentence
+    clock.forward(timedelta(hours=4))
+    still.chat.say("UO", "protect cart-test for 2h because password=hunter2hunter2")
+    still.chat.say("UA", "what is due")
+    assert still.chat.last().lines[0].startswith("cart-test stays: protected by olga until 2026-11-26 13:00 UTC")
+    assert "hunter2" not in texts(still.chat.last())
+
+
+def test_a_plan_leaves_out_what_may_not_be_spoken_of_here(stage: Stage, site: Path) -> None:
+    (site / "templates" / "shop.yaml").write_text(ROOMED)
+    stage.ready()
+    stage.chat.say("UB", "what ends", LOUNGE)
+    assert stage.chat.last(LOUNGE).title == "Nothing is due."
+    assert stage.chat.last(LOUNGE).lines == ("1 more may not be spoken of in this room.",)
+    for said in ("when does cart-test end", "hold cart-test"):
+        stage.chat.say("UA", said, LOUNGE)
+        assert "work in #shop-dev only" in stage.chat.last(LOUNGE).title
+
+
+def test_the_schedule_shows_every_job(still: Stage) -> None:
+    still.chat.say("UV", "schedule")
+    reply = still.chat.last()
+    assert reply.title == "Scheduled jobs, in the time of UTC"
+    assert [row[:2] for row in reply.tables[0].rows] == [
+        ("reap", "every 5m"), ("branches", "every 1h"), ("nightly", "every day at 03:00 UTC"),
+    ]  # fmt: skip
+    assert {row[3] for row in reply.tables[0].rows} == {"never yet"}
+
+
+def test_every_button_of_a_warning_does_what_it_says(still: Stage) -> None:
+    still.chat.say("UA", "create shop as cart-test for 4h")
+    still.chat.wait_for(lambda: still.chat.shown()[-1].now.title.startswith("cart-test is ready"))
+    world = still.brinepool.world
+    view = environments.show(world, "cart-test")
+    data = {"why": "expires in 4h", "ends_at": view.expires_at.isoformat(), "extendable": True}
+    event = Event(1, view.created_at, "cart-test", None, None, "environment.expiring", "scheduler", "scheduler", data)
+    warning, owner = notes.of_environment(world, event, Notice.EXPIRING)
+    assert owner == "ada"
+    assert [button.label for button in warning.buttons] == ["Extend", "Keep until tomorrow morning", "End it now"]
+    extend, keep, end = (button.command for button in warning.buttons)
+    still.chat.say("UA", keep)
+    morning = datetime(2026, 11, 26, 9, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert environments.show(world, "cart-test").expires_at == morning
+    still.chat.say("UA", extend)
+    assert environments.show(world, "cart-test").expires_at == morning + timedelta(days=1)
+    still.chat.say("UA", end)
+    still.chat.wait_for(lambda: any(m.now.title.startswith("cart-test is gone") for m in still.chat.shown()))

@@ -36,6 +36,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.lifecycle import OperationState
 from tests import programs
 from tests.chat.desks import EchoDesk
+from tests.embedded import wait_for
 from tests.fakes import misbehaviour as bad
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import shop
@@ -147,6 +148,7 @@ def test_a_reply_in_a_pipe_says_everything_in_plain_lines() -> None:
         "  line two",
         "  1  Yes",
         "  2  No",
+        "Say the number of the one you mean.",
         "next: extend cart  ·  show cart",
     ]
     assert not CONTROL.search(out.getvalue())
@@ -254,7 +256,7 @@ def test_a_question_that_the_next_line_answers_is_no_failure(url: str, desk: Ech
     asked = Answer(Reply(title="Which one?", tone=Tone.QUESTION, options=EVERYTHING.options), done=False)
     desk.answer = lambda incoming: asked if incoming.text == "create" else Answer(Reply(title=incoming.text))
     code, out, _ = brine(typed="create\n2\n")
-    assert (code, out) == (0, "? Which one?\n  1  Yes\n  2  No\n2\n")
+    assert (code, out) == (0, "? Which one?\n  1  Yes\n  2  No\nSay the number of the one you mean.\n2\n")
     assert brine(typed="help\ncreate\n")[0] == 2
 
 
@@ -504,6 +506,17 @@ def test_leaving_stops_nothing_and_what_happens_then_is_told_at_the_next_start(
     assert "(2 more before these)" in seen
     assert "notice 0" not in seen
     assert "While you were away" not in talk(url, lambda _: None)
+
+
+def test_what_was_shown_is_read_before_the_person_leaves(url: str, console: Console, talk: Converse) -> None:
+    """A window that is closed ends the program at once."""
+
+    def person(terminal: Terminal) -> None:
+        terminal.type("list environments" + ENTER)
+        terminal.sees("You said: list environments")
+        wait_for(lambda: not console.read("ada").unread)
+
+    talk(url, person)
 
 
 def test_what_is_typed_ahead_is_answered_before_leaving(url: str, desk: EchoDesk, talk: Converse) -> None:

@@ -22,7 +22,7 @@ def test_one_misspelt_branch_is_one_failure_of_three_lines() -> None:
     (failure,) = explain(ret, SUBJECT)
     assert failure.lines == [
         "web: there is no branch “feature/crat” in https://git.example.org/shop/web.git.",
-        "The nearest branches are feature/cart.",
+        "The nearest branch is feature/cart.",
         "Ask again with a branch that exists, or push this one first.",
     ]
 
