@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from orchestrator.commands.views import (
     Accepted,
     EnvironmentView,
     FailureView,
+    JobView,
     LogView,
     OperationView,
+    RunView,
     ServerView,
     TemplateView,
 )
@@ -17,6 +20,7 @@ from orchestrator.domain.durations import format_duration
 from orchestrator.domain.environment import Kind
 from orchestrator.domain.lifecycle import OperationState, ServerStatus
 from orchestrator.domain.masking import mask_secrets
+from orchestrator.domain.reaping.keeping import clock
 
 from .replies import Button, Fact, Progress, Reply, Step, Table, Tone
 
@@ -28,6 +32,7 @@ DOING = {
     Kind.TERMINATE_SERVER: "terminating a server of",
 }
 LOG_LINES = 40
+MOST_LINES = 25  # of a plan; more are not read
 
 
 def span(seconds: float) -> str:
@@ -50,6 +55,7 @@ def environment(view: EnvironmentView) -> Reply:
         facts.append(Fact(label="uses", value=view.uses))
     facts += [Fact(label="owner", value=view.owner), Fact(label="age", value=span(view.age_s))]
     facts.append(Fact(label="expires in", value=left(view.expires_in_s)))
+    facts += _kept_fact(view)
     return Reply(
         title=f"{view.name} {_state(_status(view))}",
         tone=_tone(view),
@@ -62,12 +68,30 @@ def environment(view: EnvironmentView) -> Reply:
 
 def environments(found: Sequence[EnvironmentView], hidden: int) -> Reply:
     """A list of environments; `hidden`: how many may not be spoken of here."""
-    rows = tuple(
+    rows: tuple[tuple[str, ...], ...] = tuple(
         (each.name, each.template, _status(each), branches(each), each.owner, left(each.expires_in_s)) for each in found
     )
-    columns = ("environment", "template", "status", "branches", "owner", "expires in")
+    columns: tuple[str, ...] = ("environment", "template", "status", "branches", "owner", "expires in")
+    if any(kept(each) for each in found):
+        columns = (*columns, "kept")
+        rows = tuple((*row, "; ".join(kept(each))) for row, each in zip(rows, found, strict=True))
     title = _counted(len(found), "environment") if found else "There is no environment here. Make one with: create"
     return Reply(title=title, tables=(Table(columns=columns, rows=rows),) if rows else (), lines=_hidden(hidden))
+
+
+def kept(view: EnvironmentView) -> tuple[str, ...]:
+    """What keeps it from the reaper: `held by ada until …`, `protected by olga, without end`."""
+    told = []
+    if view.held_by and view.held_until:
+        told.append(f"held by {view.held_by} until {clock(view.held_until)}")
+    if view.protected_by:
+        until = f" until {clock(view.protected_until)}" if view.protected_until else ", without end"
+        told.append(f"protected by {view.protected_by}{until}")
+    return tuple(told)
+
+
+def _kept_fact(view: EnvironmentView) -> list[Fact]:
+    return [Fact(label="kept", value="; ".join(kept(view)))] if kept(view) else []
 
 
 def servers(found: Sequence[ServerView], hidden: int) -> Reply:
@@ -166,7 +190,8 @@ def outcome(seen: Accepted) -> Reply:
     operation, view = seen.operation, seen.environment
     if operation.state is OperationState.CANCELLED:
         return Reply(
-            title=f"{view.name}: the {operation.kind} was cancelled, somebody else took over", tone=Tone.WARNING
+            title=f"{view.name}: the {operation.kind} was cancelled, as something newer was asked for",
+            tone=Tone.WARNING,
         )
     if operation.state is OperationState.FAILED:
         return _failed(operation, view)
@@ -183,7 +208,11 @@ def outcome(seen: Accepted) -> Reply:
         title=title,
         tone=Tone.WARNING if view.degraded else Tone.GOOD,
         lines=(*((view.degraded,) if view.degraded else ()), *seen.notes),
-        facts=(Fact(label="expires in", value=left(view.expires_in_s)), Fact(label="owner", value=view.owner)),
+        facts=(
+            Fact(label="expires in", value=left(view.expires_in_s)),
+            Fact(label="owner", value=view.owner),
+            *_kept_fact(view),
+        ),
         tables=(servers_table(view.servers),),
         buttons=_things_to_do(view),
     )
@@ -212,6 +241,42 @@ def _causes(operation: OperationView, view: EnvironmentView) -> list[FailureView
         if server.failure and not any(server.name in cause.servers for cause in found):
             found.append(server.failure)
     return found
+
+
+# How they end
+
+
+def expiry(view: EnvironmentView, zone: ZoneInfo) -> str:
+    """When one expires of which the reaper has nothing to say, in the person's time."""
+    if view.status in ("terminating", "terminated"):
+        return f"{view.name} is being terminated."
+    also = f"; it is {' and '.join(kept(view))}" if kept(view) else ""
+    return f"{view.name} expires in {left(view.expires_in_s)}, at {_local(view.expires_at, zone)} {zone}{also}."
+
+
+def plan(lines: Sequence[str], hidden: int) -> Reply:
+    """The reaper's plan and what expires soon, a sentence each; `hidden`: how many environments are left out here."""
+    shown = list(lines[:MOST_LINES])
+    shown += [f"And {len(lines) - MOST_LINES} more."] if len(lines) > MOST_LINES else []
+    title = "What ends, and what is kept" if lines else "Nothing is due."
+    return Reply(title=title, lines=(*shown, *_hidden(hidden)))
+
+
+def schedule(found: Sequence[JobView], zone: ZoneInfo) -> Reply:
+    """The scheduled jobs, a row each."""
+    rows = tuple((job.job, job.when, _local(job.next_at, zone), *_last_run(job.last, zone)) for job in found)
+    columns = ("job", "when", "next", "last", "took", "result")
+    return Reply(title=f"Scheduled jobs, in the time of {zone}", tables=(Table(columns=columns, rows=rows),))
+
+
+def _last_run(run: RunView | None, zone: ZoneInfo) -> tuple[str, str, str]:
+    if run is None:
+        return "never yet", "", ""
+    return _local(run.due_at, zone), span(run.took_s) if run.took_s is not None else "", run.result
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
 # Failures and questions

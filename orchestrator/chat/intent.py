@@ -20,6 +20,10 @@ class Verb(StrEnum):
     TERMINATE = "terminate"
     EXTEND = "extend"
     RETRY = "retry"
+    HOLD = "hold"
+    RELEASE = "release"
+    PROTECT = "protect"
+    UNPROTECT = "unprotect"
     SHOW = "show"
     WHY = "why"
     LIST = "list"
@@ -27,6 +31,8 @@ class Verb(StrEnum):
     WHERE = "where"
     BRANCHES = "branches"
     LOGS = "logs"
+    PLAN = "plan"
+    SCHEDULE = "schedule"
     HELP = "help"
     LINK = "link"
     NOTIFY = "notify"
@@ -42,8 +48,9 @@ class Command:
 
     `template`: what to create; for SHOW a template that is to be shown. `role`: a single server of that role is meant.
     `branch`: for every role that has it. `branches`, `counts`: by role or app (`web=main` and `web=3`). `ttl`: as
-    `parse_duration` reads it; for EXTEND by how much. `until`: aware, and later than now. `use`: the environment whose
-    servers stand in for roles that are not made. `what`: a branch, or `app/branch`. `targets`: environments or servers.
+    `parse_duration` reads it; for EXTEND by how much. `until`: aware, and later than now; for PLAN how far to look.
+    `use`: the environment whose servers stand in for roles that are not made. `why`: for PROTECT, as it was said.
+    `what`: a branch, or `app/branch`. `targets`: environments or servers.
     `everything`: all there are, or all of the person's own. `noun`: what LIST lists. `app`: an app, a role or a
     template (WHERE, BRANCHES); for DEPLOY without `what`, the app whose branch is still to be named. `person`: whose
     environments to LIST, or whom to LINK. `confirmed`: somebody who says that they are sure need not be asked.
@@ -71,6 +78,7 @@ class Command:
     person: str | None = None
     mode: Mode = ""
     number: int | None = None
+    why: str | None = None
 
     def but(self, **changes: Any) -> "Command":
         """The same command with other values for some fields."""

@@ -52,14 +52,15 @@ def _warning(view: EnvironmentView, event: Event, now: datetime) -> Reply:
     """Three things to do with one click: extend by the template's step, keep until tomorrow morning, end now."""
     ends_at = event.data.get("ends_at")
     left = (datetime.fromisoformat(ends_at) - now).total_seconds() if ends_at else view.expires_in_s
-    when = f"in {cards.left(left)}" if left > 0 else "at the next check"
+    # One that arrives late still gives its time, counted from now, so nobody must read in it that it is too late.
+    title = f"{view.name} ends in {cards.left(left)}" if left > 0 else f"{view.name} is due to end"
     buttons = [Button(label="End it now", command=f"terminate {view.name}", style="danger")]
     if event.data.get("extendable", True):
         extend = Button(label="Extend", command=f"extend {view.name}", style="primary")
         keep = Button(label="Keep until tomorrow morning", command=f"extend {view.name} until tomorrow 09:00")
         buttons = [extend, keep, *buttons]
     return Reply(
-        title=f"{view.name} ends {when}",
+        title=title,
         tone=Tone.WARNING,
         lines=(f"Why: {event.data.get('why') or 'it expires'}. It belongs to {view.owner}.",),
         buttons=tuple(buttons),

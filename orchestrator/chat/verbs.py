@@ -11,7 +11,7 @@ from orchestrator.domain.masking import mask_secrets
 from orchestrator.domain.people import Role
 from orchestrator.domain.policy import Act
 
-from . import cards, selves
+from . import cards, keeping, selves
 from .grammar import spell
 from .intent import Command, Verb
 from .replies import Fact, Reply, Table, Tone
@@ -31,7 +31,7 @@ def act(talk: Talk, command: Command) -> Said:
 
 def _create(talk: Talk, command: Command) -> Said:
     assert command.template  # noqa: S101  (the grammar asks for it otherwise)
-    ttl = _ttl(talk, command)
+    ttl = keeping.span(talk, command)
     try:
         if command.role:
             single = CreateServer(
@@ -203,12 +203,6 @@ def _logs(talk: Talk, command: Command) -> Said:
 # Helpers
 
 
-def _ttl(talk: Talk, command: Command) -> str | None:
-    if command.until is None:
-        return command.ttl
-    return f"{max(1, int((command.until - talk.now).total_seconds()) // 60)}m"
-
-
 def _is_server(talk: Talk, name: str) -> bool:
     return name in talk.vocabulary.servers and name not in talk.vocabulary.environments
 
@@ -317,6 +311,12 @@ _VERBS: dict[Verb, Callable[[Talk, Command], Said]] = {
     Verb.TERMINATE: _terminate,
     Verb.EXTEND: _extend,
     Verb.RETRY: _retry,
+    Verb.HOLD: keeping.hold,
+    Verb.RELEASE: keeping.release,
+    Verb.PROTECT: keeping.protect,
+    Verb.UNPROTECT: keeping.unprotect,
+    Verb.PLAN: keeping.plan,
+    Verb.SCHEDULE: keeping.schedule,
     Verb.SHOW: _show,
     Verb.WHY: _why,
     Verb.LIST: _list,

@@ -73,7 +73,7 @@ class Client:
 
     def post(self, model: type[M], path: str, body: BaseModel | None = None) -> M:
         """Ask for something to be done. Each call has a key of its own, so that no proxy does it twice."""
-        content = body.model_dump(mode="json", exclude_none=True) if body else None
+        content = body.model_dump(mode="json", exclude_none=True, by_alias=True) if body else None
         return self._read(model, self._send("POST", path, json=content, headers={"Idempotency-Key": str(ULID())}))
 
     def offer(self, model: type[M], path: str, body: BaseModel) -> M | None:

@@ -11,11 +11,14 @@ from orchestrator.commands.views import (
     EnvironmentView,
     EventView,
     Extend,
+    HoldEnvironment,
     OperationView,
+    ProtectEnvironment,
 )  # fmt: skip
 
 from . import render
 from .client import path
+from .moments import METAVAR, moment
 from .session import Session, json_option, pass_session
 from .waiting import carry_on, confirmed, wait_option, watch
 
@@ -126,17 +129,68 @@ def deploy(session: Session, name: str, what: str, wait: bool) -> None:
 @env.command()
 @click.argument("name")
 @click.option("--by", metavar="DURATION", help="Such as 1d; left out: the template's step.")
+@click.option("--until", metavar=METAVAR, help="Instead: until when, such as “2026-12-01 09:00”.")
 @json_option
 @pass_session
-def extend(session: Session, name: str, by: str | None) -> None:
+def extend(session: Session, name: str, by: str | None, until: str | None) -> None:
     """Let an environment live longer.
 
     \b
-    Example:
+    Examples:
       brine env extend cart-test --by 1d
+      brine env extend cart-test --until "2026-12-01 09:00"
     """
-    found = session.client.post(EnvironmentView, path("environments", name, "extensions"), Extend(by=by))
+    _at_most_one("--by", by, "--until", until)
+    ask = Extend(by=by, until=moment(until) if until else None)
+    found = session.client.post(EnvironmentView, path("environments", name, "extensions"), ask)
     session.show(found, f"{name} expires in {render.left(found.expires_in_s)}.")
+
+
+@env.command()
+@click.argument("name")
+@click.option("--for", "span", metavar="DURATION", help="Such as 4h; left out: as long as its template allows.")
+@click.option("--release", is_flag=True, help="End a hold before its time.")
+@json_option
+@pass_session
+def hold(session: Session, name: str, span: str | None, release: bool) -> None:
+    """Keep an environment for debugging.
+
+    \b
+    Examples:
+      brine env hold cart-test --for 4h
+      brine env hold cart-test --release
+    """
+    _at_most_one("--for", span, "--release", release)
+    there = path("environments", name, "hold")
+    if release:
+        _let_go(session, session.client.delete(EnvironmentView, there), "held")
+    else:
+        _show_kept(session, session.client.post(EnvironmentView, there, HoldEnvironment(for_=span)))
+
+
+@env.command()
+@click.argument("name")
+@click.option("--for", "span", metavar="DURATION", help="Such as 7d; left out, and without --until: without end.")
+@click.option("--until", metavar=METAVAR, help="Until when, such as “2026-12-01 09:00”.")
+@click.option("--why", metavar="TEXT", help="What others are told.")
+@click.option("--off", is_flag=True, help="Take a protection off.")
+@json_option
+@pass_session
+def protect(session: Session, name: str, span: str | None, until: str | None, why: str | None, off: bool) -> None:
+    """Keep an environment from the reaper. For ops.
+
+    \b
+    Examples:
+      brine env protect cart-test --for 7d --why "shown to customers on friday"
+      brine env protect cart-test --off
+    """
+    _at_most_one("--for", span, "--until", until, "--off", off)
+    there = path("environments", name, "protection")
+    if off:
+        _let_go(session, session.client.delete(EnvironmentView, there), "protected")
+        return
+    ask = ProtectEnvironment(for_=span, until=moment(until) if until else None, why=why or "")
+    _show_kept(session, session.client.post(EnvironmentView, there, ask))
 
 
 @env.command()
@@ -199,6 +253,21 @@ def events(session: Session, name: str) -> None:
         if len(page) < PAGE:
             break
     session.show({"events": [each.model_dump(mode="json") for each in found]}, render.events(found))
+
+
+def _at_most_one(*options: str | bool | None) -> None:
+    """Refuse more than one of `"--by", by, "--until", until, …`."""
+    given = [str(name) for name, value in zip(options[::2], options[1::2], strict=True) if value not in (None, False)]
+    if len(given) > 1:
+        raise click.UsageError(f"Say {' or '.join(given)}, not both.")
+
+
+def _show_kept(session: Session, found: EnvironmentView) -> None:
+    session.show(found, f"{found.name} is {' and '.join(render.kept(found))}.")
+
+
+def _let_go(session: Session, found: EnvironmentView, was: str) -> None:
+    session.show(found, f"{found.name} is not {was} any more; it expires in {render.left(found.expires_in_s)}.")
 
 
 def _branches(given: tuple[str, ...]) -> tuple[str | None, dict[str, str]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import click
+from pydantic import ValidationError
 
 from orchestrator.domain.errors import BadInput, BrinepoolError, Conflict, NotAllowed, NotFound, Unavailable
 
@@ -17,6 +18,7 @@ from . import stack
 from .audit import audit
 from .chat import chat
 from .env import env
+from .reap import reap, schedule
 from .render import plain
 from .serve import serve
 from .server import server
@@ -39,7 +41,7 @@ def brine() -> None:
     """
 
 
-for command in (stack.up, stack.down, stack.status, env, server, template, audit, chat, serve):
+for command in (stack.up, stack.down, stack.status, env, server, template, reap, schedule, audit, chat, serve):
     brine.add_command(command)
 
 
@@ -65,10 +67,19 @@ def run(arguments: Sequence[str]) -> int:
     except BrinepoolError as error:
         _tell(error, session)
         return next((code for kind, code in _CODES.items() if isinstance(error, kind)), 1)
+    except ValidationError as error:  # of what was to be asked for
+        _tell(_as_bad_input(error), session)
+        return 2
     except BrokenPipeError:
         # Whoever read our output has seen enough (`brine env list | head -1`); nothing is to be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _as_bad_input(error: ValidationError) -> BadInput:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field, message = ".".join(str(part) for part in first["loc"]), str(first["msg"])
+    return BadInput("input-invalid", f"What you gave as “{field}” is wrong: {message[:1].lower()}{message[1:]}.")
 
 
 def _tell(error: BrinepoolError, session: Session) -> None:

@@ -14,6 +14,7 @@ from orchestrator.commands.views import (
     EnvironmentView,
     EventView,
     FailureView,
+    JobView,
     RoleView,
     ServerView,
     TemplateView,
@@ -64,11 +65,14 @@ def failure_lines(failure: FailureView) -> list[str]:
 
 def environments(found: Sequence[EnvironmentView]) -> Table:
     """One line for each environment."""
-    table = _table("NAME", "TEMPLATE", "STATUS", "SERVERS", "BRANCHES", "OWNER", "AGE", "EXPIRES IN")
+    is_kept = any(kept(each) for each in found)
+    columns = ["NAME", "TEMPLATE", "STATUS", "SERVERS", "BRANCHES", "OWNER", "AGE", "EXPIRES IN"]
+    table = _table(*columns, *(["KEPT"] if is_kept else []))
     for each in found:
         _row(
             table, each.name, each.template, _status(each), f"{each.servers_ready}/{each.servers_total}",
             branches(each.branches), each.owner, ago(each.age_s), _expiry(each),
+            *(["; ".join(kept(each))] if is_kept else []),
         )  # fmt: skip
     return table
 
@@ -98,7 +102,20 @@ def environment(view: EnvironmentView) -> Table:
     _row(table, "owner", view.owner)
     _row(table, "age", ago(view.age_s))
     _row(table, "expires in", _expiry(view))
+    if kept(view):
+        _row(table, "kept", "; ".join(kept(view)))
     return table
+
+
+def kept(view: EnvironmentView) -> list[str]:
+    """What keeps it from the reaper: `held by ada until …`, `protected by olga, without end`."""
+    told = []
+    if view.held_by and view.held_until:
+        told.append(f"held by {view.held_by} until {_local(view.held_until)}")
+    if view.protected_by:
+        until = f" until {_local(view.protected_until)}" if view.protected_until else ", without end"
+        told.append(f"protected by {view.protected_by}{until}")
+    return told
 
 
 def server(view: ServerView) -> Table:
@@ -148,6 +165,17 @@ def audit(found: Iterable[AuditView]) -> Table:
     for each in found:
         who = f"{each.person} ({each.account})" if each.person else each.account
         _row(table, _local(each.at), who, each.room, each.text, each.outcome.value, each.reason or each.code)
+    return table
+
+
+def schedule(found: Iterable[JobView]) -> Table:
+    """One line for each scheduled job."""
+    table = _table("JOB", "WHEN", "NEXT", "LAST", "TOOK", "RESULT")
+    for each in found:
+        last = each.last
+        took = ago(last.took_s) if last and last.took_s is not None else ""
+        told = (_local(last.due_at), took, last.result) if last else ("never yet", "", "")
+        _row(table, each.job, each.when, _local(each.next_at), *told)
     return table
 
 

@@ -1,5 +1,6 @@
 """The reaper: what the next run would do, doing it now, keeping an environment from it, and the schedule."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from orchestrator.domain.environment import Actor, Environment
 from orchestrator.domain.errors import BadInput, Conflict
 from orchestrator.domain.keeping import Hold, Protection
 from orchestrator.domain.policy import Act
-from orchestrator.domain.reaping import Policy, explain, hold_until, plan_reap, policy_of
+from orchestrator.domain.reaping import ActionKind, Policy, explain, hold_until, plan_reap, policy_of
 from orchestrator.domain.reaping.facts import UNREADABLE
 from orchestrator.engine import sights
 from orchestrator.ports import JobRun, Ledger
@@ -48,10 +49,10 @@ def reap_now(world: World, actor: Actor) -> RunView:
 
 
 def run(world: World, id_: str) -> RunView | None:
-    """A run of a scheduled job; None when there is none of that id."""
+    """A run of a scheduled job, with what it did; None when there is none of that id."""
     with world.store.transaction() as ledger:
         found = ledger.reaper.run(id_)
-    return _run_view(found) if found else None
+    return _run_view(found, whole=True) if found else None
 
 
 def jobs(world: World) -> list[JobView]:
@@ -135,12 +136,21 @@ def _changed(
     return environment_view(ledger, ledger.environment_by_id(found.id), world.clock.now(), whole=True)
 
 
-def _run_view(found: JobRun) -> RunView:
+def _run_view(found: JobRun, whole: bool = False) -> RunView:
+    """`whole`: with what it did."""
     result = found.result or {}
-    counts: dict[str, int] = {}
-    for action in result.get("plan", ()):
-        counts[action["kind"]] = counts.get(action["kind"], 0) + 1
+    plan = result.get("plan", [])
+    counts = Counter(ActionKind(action["kind"]) for action in plan)
+    told = zip(plan, result.get("sentences", ()), strict=False) if whole else ()
+    took = (found.ended_at - found.started_at).total_seconds() if found.ended_at else None
     return RunView(
         id=found.id, job=found.job, due_at=found.due_at, started_at=found.started_at, ended_at=found.ended_at,
-        reaped=counts.get("reap", 0), warned=counts.get("warn", 0), kept=counts.get("keep", 0),
+        reaped=counts[ActionKind.REAP], warned=counts[ActionKind.WARN], kept=counts[ActionKind.KEEP],
+        took_s=took, result=_result(counts) if found.ended_at else "running",
+        actions=[ActionView(sentence=sentence, **action) for action, sentence in told],
     )  # fmt: skip
+
+
+def _result(counts: Counter[ActionKind]) -> str:
+    done = {ActionKind.REAP: "reaped", ActionKind.WARN: "warned", ActionKind.KEEP: "kept"}
+    return ", ".join(f"{counts[kind]} {verb}" for kind, verb in done.items() if counts[kind]) or "done"

@@ -1,9 +1,19 @@
 """What commands take and give: plain data that every front door can render, and that documents the HTTP API."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from orchestrator.domain import environment as domain
 from orchestrator.domain.conversation import Outcome
@@ -12,6 +22,30 @@ from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, Ser
 from orchestrator.domain.reaping import ActionKind, Cause
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+_LAST_YEAR = 9000  # so that nothing overflows that is counted from there
+
+
+def _moment(value: datetime) -> datetime:
+    """In UTC, and one that can be reckoned with."""
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError:
+        moment = datetime.max.replace(tzinfo=UTC)
+    if moment.year >= _LAST_YEAR:
+        raise PydanticCustomError("moment-too-far", "That is further away than the calendar goes")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
+
+
+def _either(value: datetime | None, span: object, name: str) -> datetime | None:
+    """How long or until when, not both."""
+    if value is not None and span is not None:
+        raise PydanticCustomError("both", "Give it or “{name}”, not both", {"name": name})
+    return value
 
 
 class _Request(BaseModel):
@@ -60,7 +94,12 @@ class Extend(_Request):
     """Let an environment live longer by a duration such as `1d`, or until a moment; left out: the template's step."""
 
     by: Text | None = None
-    until: AwareDatetime | None = None
+    until: Moment | None = None
+
+    @field_validator("until")
+    @classmethod
+    def _or_by(cls, value: datetime | None, given: ValidationInfo) -> datetime | None:
+        return _either(value, given.data.get("by"), "by")
 
 
 class HoldEnvironment(_Request):
@@ -74,9 +113,14 @@ class ProtectEnvironment(_Request):
     """Keep an environment from the reaper `for` so long or `until` a moment; left out: without end."""
 
     for_: Text | None = Field(None, alias="for")
-    until: AwareDatetime | None = None
-    why: Annotated[str, StringConstraints(max_length=200)] = ""
+    until: Moment | None = None
+    why: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @field_validator("until")
+    @classmethod
+    def _or_for(cls, value: datetime | None, given: ValidationInfo) -> datetime | None:
+        return _either(value, given.data.get("for_"), "for")
 
 
 class Terminate(_Request):
@@ -283,7 +327,10 @@ class Plan(BaseModel):
 
 
 class RunView(BaseModel):
-    """One run of a scheduled job. `reaped`, `warned`, `kept`: how many environments."""
+    """One run of a scheduled job. `reaped`, `warned`, `kept`: how many environments. `result`: in words.
+
+    `took_s`: null while it runs.
+    """
 
     id: str
     job: str
@@ -293,6 +340,9 @@ class RunView(BaseModel):
     reaped: int
     warned: int
     kept: int
+    took_s: float | None
+    result: str
+    actions: list[ActionView] = Field([], description="What it did; only where one run is shown.")
 
 
 class JobView(BaseModel):

@@ -12,6 +12,7 @@ from orchestrator.ports import JobRun
 
 from .tables import audit, console_messages, events, gone_branches, job_runs, noticed_causes, warnings
 
+_LOCK = 0x72656170  # any number that nothing else in the database uses
 _WITH_DATES = {"events": events, "audit": audit, "console": console_messages}
 
 
@@ -20,6 +21,12 @@ class SqlReaperBook:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    def alone(self) -> None:
+        if self._session.get_bind().dialect.name == "postgresql":
+            self._session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        else:  # SQLite takes its one write lock at the first statement that could write, and not at those that read
+            self._session.execute(sa.delete(job_runs).where(sa.false()))
 
     # Warnings
 
@@ -86,6 +93,12 @@ class SqlReaperBook:
 
     def newest_run(self, job: str) -> JobRun | None:
         query = sa.select(job_runs).where(job_runs.c.job == job).order_by(job_runs.c.due_at.desc()).limit(1)
+        row = self._session.execute(query).first()
+        return JobRun(**row._mapping) if row else None
+
+    def run_before(self, run: JobRun) -> JobRun | None:
+        earlier = (job_runs.c.job == run.job) & (job_runs.c.due_at < run.due_at)
+        query = sa.select(job_runs).where(earlier).order_by(job_runs.c.due_at.desc()).limit(1)
         row = self._session.execute(query).first()
         return JobRun(**row._mapping) if row else None
 

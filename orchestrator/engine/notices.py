@@ -16,6 +16,7 @@ from orchestrator.domain.notices import Destination, Notice, destinations, notic
 from orchestrator.ports import Ledger
 
 from .runtime import current, remote
+from .sights import STUCK
 
 log = logging.getLogger(__name__)
 
@@ -120,8 +121,8 @@ def dispatch(after: int) -> int:
 def _destinations(ledger: Ledger, event: Event) -> list[Destination]:
     operation = ledger.operation(event.operation) if event.operation else None
     notice = notice_of(event, operation)
-    if notice is None:
-        return []
+    if notice is None or (notice is Notice.FAILED and operation and operation.request.get("cause") == STUCK):
+        return []  # that it cannot be removed was told when it was tried first, and is told in every nightly report
     environment = (
         ledger.environment_by_id(operation.environment) if operation else ledger.environment(event.environment)
     )

@@ -4,8 +4,10 @@ What is decided (warnings, and the operations that end environments) is written 
 decided by, so that a run does just what its plan says, also when it is killed in the middle.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
+from functools import wraps
 from typing import Any
 
 from dbos import DBOS, SetWorkflowID
@@ -15,7 +17,7 @@ from orchestrator.domain.environment import Actor, Environment, Kind, Operation
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.lifecycle import OperationState
 from orchestrator.domain.people import SCHEDULER
-from orchestrator.domain.reaping import Action, ActionKind, Warned, checked, noticed, plan_reap
+from orchestrator.domain.reaping import Action, ActionKind, GoneBranch, Warned, checked, explain, noticed, plan_reap
 from orchestrator.ports import JobRun, Ledger, SaltRefused
 
 from . import recovery, sights
@@ -24,39 +26,56 @@ from .reports import report, tell_reports
 from .retention import forget_old
 from .runtime import SLICE, current, pause_if_stopping, record, remote
 
+log = logging.getLogger(__name__)
+
 REAPER = Actor(SCHEDULER, SCHEDULER)
 PATIENCE = timedelta(minutes=15)  # how long a nightly run waits for what it ended, before it reports
 
 
+def run_story(story: Callable[[str], None]) -> Callable[[str], None]:
+    """The workflow of a run. A surprise (a defect of ours) ends it, so that it is not open for ever."""
+
+    @wraps(story)
+    def wrapped(run: str) -> None:
+        try:
+            with current().at_work:
+                story(run)
+        except Exception:
+            pause_if_stopping()
+            log.exception("the run %s met a surprise", run)
+            record(_stumbled, run)
+
+    return wrapped
+
+
 @DBOS.workflow(name="reap")
+@run_story
 def reap(run: str) -> None:
     """Warn and end what is due now."""
-    with current().at_work:
-        _start(record(_carry_out, run))
-        record(_ended, run)
+    _start(record(_carry_out, run))
+    record(_ended, run)
 
 
 @DBOS.workflow(name="nightly")
+@run_story
 def nightly(run: str) -> None:
-    """The same, then wait until it is gone, tidy up, and report."""
-    with current().at_work:
-        operations = record(_carry_out, run)
-        _start(operations)
-        remote(_await, operations)
-        forget_old()
-        reports = record(report, run)
-        record(_ended, run)
-        tell_reports(run, reports)
+    """The same, then wait until it is gone, report, and tidy up."""
+    operations = record(_carry_out, run)
+    _start(operations)
+    remote(_await, operations)
+    tell_reports(run, record(report, run))
+    forget_old()
+    record(_ended, run)
 
 
 @DBOS.workflow(name="branches")
+@run_story
 def branches(run: str) -> None:
     """Ask the remotes whether the branches that environments run are still there."""
-    with current().at_work:
-        for template in record(_templates):
-            names = remote(_branches_of, template)
-            record(_checked, template, names)
-        record(_ended, run)
+    for template in record(_templates):
+        names = remote(_branches_of, template)
+        record(_checked, template, names)
+    record(_ended, run)
 
 
 STORIES: dict[str, Callable[[str], None]] = {"reap": reap, "nightly": nightly, "branches": branches}
@@ -69,7 +88,11 @@ def start_run(run: JobRun) -> None:
 
 
 def _carry_out(ledger: Ledger, run: str) -> list[str]:
-    """Plan, and write down all that follows. → the operations that were begun."""
+    """Plan, and write down all that follows. → the operations that were begun.
+
+    Alone: the nightly run and a check are often due at the same moment, and each is to see what the other one did.
+    """
+    ledger.reaper.alone()
     now = current().clock.now()
     seen = sights.snapshot(ledger, current().templates.current().templates)
     actions = plan_reap(seen, now)
@@ -81,8 +104,9 @@ def _carry_out(ledger: Ledger, run: str) -> list[str]:
             _warn(ledger, action)
         elif action.kind is ActionKind.REAP:
             begun.append(_end(ledger, by_id[action.environment], action.why, action.cause))
-    begun += [_end(ledger, each, "its removal failed before", "stuck") for each in sights.stuck(ledger)]
-    ledger.reaper.change_run(run, result={"at": now.isoformat(), "plan": [_told(action) for action in actions]})
+    begun += [_end(ledger, each, "its removal failed before", sights.STUCK) for each in sights.stuck(ledger)]
+    plan, sentences = [_told(action) for action in actions], [explain(action) for action in actions]
+    ledger.reaper.change_run(run, result={"at": now.isoformat(), "plan": plan, "sentences": sentences})
     return begun
 
 
@@ -148,6 +172,12 @@ def _ended(ledger: Ledger, run: str) -> None:
     ledger.reaper.change_run(run, ended_at=current().clock.now())
 
 
+def _stumbled(ledger: Ledger, run: str) -> None:
+    found = ledger.reaper.run(run)
+    before = found.result if found and found.result else {}
+    ledger.reaper.change_run(run, ended_at=current().clock.now(), result={**before, "stumbled": True})
+
+
 def _templates(ledger: Ledger) -> list[str]:
     known = current().templates.current().templates
     return sorted({each.template for each in ledger.environments()} & set(known))
@@ -170,8 +200,20 @@ def _checked(ledger: Ledger, template: str, names: dict[str, list[str]] | None) 
         if each.template != template:
             continue
         known = {gone.role: gone for gone in before.get(each.id, ())}
-        running = {server.role: server.branch for server in ledger.servers(each.id)}
+        running: dict[str, set[str]] = {}
+        for server in ledger.servers(each.id):
+            running.setdefault(server.role, set()).add(server.branch)
         for role in set(known) | set(running):
-            there = running[role] in names.get(role, ()) if role in running else True
-            gone = checked(known.get(role), role, running.get(role, ""), there, now)
-            ledger.reaper.set_gone(each.id, role, gone)
+            branch, there = _missed(known.get(role), running.get(role, set()), names.get(role, ()))
+            ledger.reaper.set_gone(each.id, role, checked(known.get(role), role, branch, there, now))
+
+
+def _missed(known: GoneBranch | None, running: Set[str], names: Sequence[str]) -> tuple[str, bool]:
+    """Of the branches that a role's servers run, the one to keep an eye on, and whether it is there.
+
+    It is one that is gone, and the one that was missed before if that is among them.
+    """
+    gone = sorted(running - set(names))
+    if not gone:
+        return "", True
+    return (known.branch if known and known.branch in gone else gone[0]), False

@@ -10,10 +10,10 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.notices import Destination, home, rooms_of
 from orchestrator.domain.people import SCHEDULER
 from orchestrator.domain.reaping import ActionKind, plan_reap
-from orchestrator.ports import Ledger
+from orchestrator.ports import JobRun, Ledger
 
 from . import notices, sights
-from .runtime import current, remote
+from .runtime import current, parse, remote
 
 Report = dict[str, Any]
 A_DAY = timedelta(days=1)
@@ -21,9 +21,10 @@ A_DAY = timedelta(days=1)
 
 def report(ledger: Ledger, run: str) -> list[str]:
     """Write the run's reports down. → where each is told, as `Destination`s are written."""
+    ledger.reaper.alone()  # so that nothing ends in between, which no report would tell
     this = ledger.reaper.run(run)
     assert this is not None  # noqa: S101  (its workflow runs)
-    went = _went(ledger, this.due_at - A_DAY)
+    went = _went(ledger, _reported_up_to(ledger, this))
     stays, stuck = _stays(ledger), sights.stuck(ledger)
     reports: dict[str, Report] = {}
     for environment, line in went:
@@ -33,7 +34,8 @@ def report(ledger: Ledger, run: str) -> list[str]:
     for environment in stuck:
         line = {"environment": environment.name, "owner": environment.owner, "why": "its removal failed; tried again"}
         _file(reports, environment, "stuck", line)
-    ledger.reaper.change_run(run, result={**(this.result or {}), "reports": reports})
+    told = {"reports": reports, "reported_at": current().clock.now().isoformat()}
+    ledger.reaper.change_run(run, result={**(this.result or {}), **told})
     return [where for where in reports if where]
 
 
@@ -61,6 +63,14 @@ def _file(reports: dict[str, Report], environment: Environment, part: str, line:
     rooms |= {str(where) for where in rooms_of(current().schedule.ops_room, services)}
     for where in rooms:
         reports.setdefault(where, {"went": [], "stays": [], "stuck": []})[part].append(line)
+
+
+def _reported_up_to(ledger: Ledger, run: JobRun) -> datetime:
+    """When the report before was written: what went is told once, also when a run is late or a day has 25 hours."""
+    before = ledger.reaper.run_before(run)
+    if before is None:
+        return run.due_at - A_DAY
+    return parse((before.result or {}).get("reported_at", before.started_at.isoformat()))
 
 
 def _went(ledger: Ledger, since: datetime) -> list[tuple[Environment, dict[str, Any]]]:

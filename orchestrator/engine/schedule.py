@@ -1,7 +1,7 @@
 """The scheduler: APScheduler only says that time has passed; what is due, and that it is started once, rows decide."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from dbos import DBOS
@@ -53,7 +53,13 @@ def start_scheduler() -> BackgroundScheduler:
     """Call `run_due` now and every few seconds, until `shutdown()`."""
     scheduler = BackgroundScheduler(timezone="UTC")
     scheduler.add_job(
-        lambda: run_due(current().clock.now()), "interval", seconds=TICK_S, coalesce=True, max_instances=1, id="run-due"
+        lambda: run_due(current().clock.now()),
+        "interval",
+        seconds=TICK_S,
+        next_run_time=datetime.now(UTC),  # else the first time would be one interval away
+        coalesce=True,
+        max_instances=1,
+        id="run-due",
     )
     scheduler.start()
     return scheduler

@@ -8,6 +8,7 @@ from orchestrator.domain.reaping import Candidate, Snapshot, policy_of
 from orchestrator.domain.template import Template
 from orchestrator.ports import Ledger
 
+STUCK = "stuck"  # why the reaper tries again to remove what somebody, or the reaper itself, could not
 _ENDING = (EnvironmentStatus.TERMINATING, EnvironmentStatus.TERMINATED)
 _DOING = {
     Kind.CREATE: "creating it",

@@ -36,6 +36,9 @@ class JobRun:
 class ReaperBook(Protocol):
     """What the reaper keeps, in the transaction of a ledger. Environments are named by id."""
 
+    def alone(self) -> None:
+        """Wait until nobody else plans; from here to the end of the transaction nobody does. To be called first."""
+
     def warnings(self) -> Mapping[str, Sequence[Warned]]:
         """The warnings that were given, by environment."""
 
@@ -65,6 +68,9 @@ class ReaperBook(Protocol):
 
     def newest_run(self, job: str) -> JobRun | None:
         """The run with the latest due moment."""
+
+    def run_before(self, run: JobRun) -> JobRun | None:
+        """The run of the same job before that one."""
 
     def open_runs(self) -> list[JobRun]:
         """Runs that have not ended."""

@@ -40,7 +40,8 @@ class InstantSalt:
     submitted.
 
     Open to tests: `machines`, `records`, `destroyed` (who was removed by which operation, in order), `branches` (an
-    empty tuple: the repository does not answer). `down`: it answers nobody.
+    empty tuple: the repository does not answer). `down`: it answers nobody. `returns`: cleared, jobs do not return
+    until it is set again.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class InstantSalt:
     ) -> None:  # fmt: skip
         self.branches_of = {key: tuple(names) for key, names in branches.items()}
         self.down = False
+        self.returns = threading.Event()
+        self.returns.set()
         self.machines: dict[str, Machine] = {}
         self.records: dict[str, Record] = {}
         self.destroyed: list[tuple[str, str]] = []
@@ -124,6 +127,8 @@ class InstantSalt:
 
     def news(self, server: str, jid: str, seconds: float) -> JobNews:
         self.health()
+        if not self.returns.wait(seconds):
+            return JobNews()
         with self._lock:
             if jid in self._jobs and self._jobs[jid][0] == server:
                 _, progress, returned = self._jobs[jid]

@@ -157,6 +157,17 @@ MOMENTS = (
     .map(lambda minutes: (NOW + timedelta(minutes=minutes)).astimezone(BERLIN))
     .filter(lambda moment: not moment.fold)
 )
+REASONS = (
+    st.lists(
+        st.sampled_from(
+            ["because", "of", "it's", "the", "show", "until", "friday", "18:00,", "web=3", "--yes", "all", "a/b"]
+        ),
+        min_size=1,
+        max_size=6,
+    )
+    .map(" ".join)
+    .map(lambda reason: re.sub(r"^(of )+|,$", "", reason))
+)
 ROLES = st.dictionaries(st.sampled_from(["api", "web", "shop-api"]), BRANCHES, max_size=2)
 SPANS = st.fixed_dictionaries({"ttl": TTLS}) | st.fixed_dictionaries({"until": MOMENTS}) | st.just({})
 CREATES = st.builds(
@@ -191,6 +202,16 @@ LOOKS = (
     | st.builds(Command, st.just(Verb.WHY), targets=TARGETS)
     | st.builds(Command, st.just(Verb.LOGS), targets=TARGETS, lines=st.integers(1, 9999))
     | st.builds(lambda span, targets: Command(Verb.EXTEND, targets=targets, **span), SPANS, TARGETS)
+    | st.builds(lambda span, targets: Command(Verb.HOLD, targets=targets, **span), SPANS, TARGETS)
+    | st.builds(Command, st.sampled_from([Verb.RELEASE, Verb.UNPROTECT, Verb.PLAN]), targets=TARGETS)
+    | st.builds(
+        lambda span, targets, why: Command(Verb.PROTECT, targets=targets, why=why, **span),
+        SPANS,
+        TARGETS,
+        st.none() | REASONS,
+    )
+    | st.builds(Command, st.just(Verb.PLAN), everything=st.sampled_from(["", "mine"]), until=st.none() | MOMENTS)
+    | st.just(Command(Verb.SCHEDULE))
     | st.builds(Command, st.just(Verb.LIST), noun=st.sampled_from(["environments", "servers"]), everything=EVERYTHING)
     | st.builds(Command, st.just(Verb.LIST), noun=st.just("environments"), person=st.just("ada"))
     | st.builds(Command, st.just(Verb.JOBS), targets=st.lists(NAMES, max_size=1).map(tuple))

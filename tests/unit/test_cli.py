@@ -3,15 +3,20 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
-from orchestrator.cli import waiting
+from orchestrator.cli import reap, waiting
 from orchestrator.cli.main import run
 from orchestrator.cli.session import Session
 from orchestrator.commands import World, environments, operations, tokens
+from orchestrator.engine import schedule
+from tests import programs
 from tests.fakes import misbehaviour as bad
+from tests.fakes.instant import Travelling
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import ALICE, ended, shop
 from tests.unit.doors import TOKEN, free_port, served
@@ -144,9 +149,7 @@ def test_a_missing_branch_is_2_and_exactly_its_three_lines(url: str, world: Worl
     assert (code, out) == (2, "")
     assert err.splitlines() == [
         "web: there is no branch “feature/crat” in https://git.example.org/shop/web.git.",
-        "The nearest branches are feature/cart and main."
-        if "and main" in err
-        else "The nearest branches are feature/cart.",
+        "The nearest branch is feature/cart.",
         "Ask again with a branch that exists, or push this one first.",
     ]
     assert environments.list_all(world) == []
@@ -166,6 +169,11 @@ def test_a_missing_branch_is_2_and_exactly_its_three_lines(url: str, world: Worl
         (("server", "logs", "x", "--lines", "0"), "0 is not in the range"),
         (("template", "lint", "/does/not/exist.yaml"), "does not exist"),
         (("env", "terminate", "cart"), "Nobody can be asked here; add --yes to terminate cart."),
+        (("reap",), "Say either --dry-run, to see what would be done, or --now, to do it."),
+        (("reap", "--dry-run", "--now"), "Say either --dry-run, to see what would be done, or --now, to do it."),
+        (("env", "extend", "cart", "--by", "1d", "--until", "friday"), "Say --by or --until, not both."),
+        (("env", "hold", "cart", "--for", "1h", "--release"), "Say --for or --release, not both."),
+        (("env", "protect", "cart", "--for", "1h", "--off"), "Say --for or --off, not both."),
     ],
 )
 def test_wrong_usage_is_2(brine: Brine, arguments: tuple[str, ...], sentence: str) -> None:
@@ -322,3 +330,194 @@ def test_a_setting_that_is_wrong_is_named(brine: Brine, monkeypatch: pytest.Monk
     code, _, err = brine("env", "list")
     assert code == 2
     assert err.startswith("The setting BRINE_PORT is wrong")
+
+
+# What ends by itself, and what keeps it
+
+
+@pytest.fixture
+def clock() -> Travelling:
+    return Travelling(datetime(2026, 11, 25, 10, tzinfo=UTC))
+
+
+@pytest.fixture
+def still(
+    fake: FakeSaltApi, tmp_path: Path, clock: Travelling, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[World, Callable[[str], None]]]:
+    """A served Brinepool in which no time goes by and nothing runs by itself, and a way to be somebody."""
+    monkeypatch.setattr(schedule, "TICK_S", 86_400)
+    with (
+        programs.brinepool(programs.settings_for(tmp_path), fake.connect(), clock) as world,
+        served(world) as url,
+    ):
+        monkeypatch.setenv("BRINE_URL", url)
+
+        def become(person: str) -> None:
+            token = f"{person}-" + "t" * 40
+            tokens.ensure(world, token, person, person)
+            monkeypatch.setenv("BRINE_TOKEN", token)
+
+        become("olga")
+        schedule.run_due(clock.now())  # it notes since when each job is known
+        clock.forward(timedelta(seconds=1))
+        yield world, become
+
+
+def until_delivered(world: World) -> None:
+    """A warning is told soon, not at once."""
+    deadline = monotonic() + 20
+    while True:
+        with world.store.transaction() as ledger:
+            if all(each.delivered_at for those in ledger.reaper.warnings().values() for each in those):
+                return
+        assert monotonic() < deadline
+        world.hub.wait(world.hub.count, 0.05)
+
+
+def test_a_dry_run_says_what_the_run_then_does(
+    still: tuple[World, Callable[[str], None]], clock: Travelling, brine: Brine
+) -> None:
+    world, _ = still
+    for name in ("cart", "kept"):
+        ended(world, environments.create(world, ALICE, shop(name, roles=["api"])))
+    assert brine("reap", "--dry-run") == (0, "Nothing is due.\n", "")
+    brine("env", "protect", "kept", "--why", "shown on friday")
+    clock.forward(timedelta(hours=21))
+    planned = brine("reap", "--dry-run")
+    assert planned[1].splitlines() == [
+        "WARN",
+        "  cart is warned about: expires in 3h. It goes at 2026-11-26 10:00 UTC at the earliest.",
+    ]
+    assert brine("reap", "--now") == planned
+    assert brine("reap", "--now") == (
+        2, "", "A run for this very second has begun already; look at it with brine schedule.\n",
+    )  # fmt: skip
+    until_delivered(world)
+    clock.forward(timedelta(hours=4))
+    assert brine("reap", "--dry-run")[1].splitlines() == [
+        "REAP",
+        "  cart goes: expired 1h ago.",
+        "KEEP",
+        "  kept stays: protected by olga without end (shown on friday). Otherwise it would go: expired 1h ago.",
+    ]
+    did = json.loads(brine("reap", "--now", "--json")[1])
+    assert [(each["kind"], each["environment"]) for each in did["actions"]] == [("reap", "cart"), ("keep", "kept")]
+    assert did["result"] == "1 reaped, 1 kept"
+    rows = brine("schedule")[1].splitlines()
+    assert rows[0].split() == ["JOB", "WHEN", "NEXT", "LAST", "TOOK", "RESULT"]
+    assert rows[1].endswith("1 reaped, 1 kept")
+    assert [row.split()[0] for row in rows[1:]] == ["reap", "branches", "nightly"]
+    assert "never yet" in rows[3]
+    assert json.loads(brine("schedule", "--json")[1])["jobs"][0]["last"]["reaped"] == 1
+
+
+def test_a_run_is_waited_for_and_can_be_left_alone(
+    still: tuple[World, Callable[[str], None]], brine: Brine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = still
+    object.__setattr__(world, "start_run", lambda run: None)  # it never gets going
+    monkeypatch.setattr(reap, "PATIENCE_S", 0)
+    code, out, err = brine("reap", "--now")
+    assert (code, out) == (3, "")
+    assert err == "The run has not ended in time; it goes on. Look at it with: brine schedule\n"
+    assert "running" in brine("schedule")[1]
+
+
+def test_holding_and_protecting(still: tuple[World, Callable[[str], None]], brine: Brine) -> None:
+    world, become = still
+    ended(world, environments.create(world, ALICE, shop("cart", roles=["api"])))
+    assert "KEPT" not in brine("env", "list")[1]
+    code, out, _ = brine("env", "protect", "cart", "--until", "2026-11-27 09:00 Europe/Berlin")
+    assert (code, out.startswith("cart is protected by olga until 2026-11-2")) == (0, True)
+    assert environments.show(world, "cart").protected_until == datetime(2026, 11, 27, 8, tzinfo=UTC)
+    become("ada")
+    code, out, _ = brine("env", "hold", "cart", "--for", "4h")
+    assert (code, out.startswith("cart is held by ada until 2026-11-25")) == (0, True)
+    for shown in (brine("env", "show", "cart")[1], brine("env", "list")[1]):
+        assert re.search(r"held by ada until [\d: -]+; protected by olga until ", shown)
+    assert json.loads(brine("env", "show", "cart", "--json")[1])["held_until"] == "2026-11-25T14:00:01Z"
+    assert brine("env", "hold", "cart", "--release") == (0, "cart is not held any more; it expires in 1d.\n", "")
+    code, _, err = brine("env", "protect", "cart", "--off")
+    assert code == 3
+    assert err.startswith("ada is a developer here and may not protect environments")
+    become("olga")
+    assert brine("env", "protect", "cart", "--off") == (0, "cart is not protected any more; it expires in 1d.\n", "")
+    brine("env", "protect", "cart")
+    assert "protected by olga, without end" in brine("env", "show", "cart")[1]
+
+
+def test_extending_until_a_moment(still: tuple[World, Callable[[str], None]], brine: Brine) -> None:
+    world, _ = still
+    ended(world, environments.create(world, ALICE, shop("cart", roles=["api"])))
+    assert brine("env", "extend", "cart", "--until", "2026-11-27T10:00+00:00") == (0, "cart expires in 2d.\n", "")
+    assert brine("env", "extend", "cart", "--until", "2026-11-27 12:00 Europe/Berlin")[1] == "cart expires in 2d 1h.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("env", "create", "shop", "--for", "-1d"), 2, "“-1d” is not a duration"),
+        (("env", "create", "shop", "--for", "400d"), 2, "“400d” is more than a year"),
+        (("env", "create", "shop", "--for", "10d"), 2, "3d"),
+        (("env", "extend", "cart", "--by", "-1d"), 2, "“-1d” is not a duration"),
+        (("env", "extend", "cart", "--by", "10d"), 2, "cart may live 3d in all"),
+        (("env", "extend", "cart", "--by", ""), 2, "What you gave as “by” is wrong"),
+        (("env", "extend", "cart", "--until", "2026-02-30 09:00"), 2, "“2026-02-30 09:00” is no moment"),
+        (("env", "extend", "cart", "--until", "25:00"), 2, "“25:00” is no moment"),
+        (("env", "extend", "cart", "--until", "2026-11-27 09:00 Mars/Olympus"), 2, "“Mars/Olympus” is no time zone"),
+        (("env", "extend", "cart", "--until", "2020-01-01 09:00 UTC"), 2, "2020-01-01 09:00 UTC is over already"),
+        (("env", "extend", "cart", "--until", "2099-01-01 09:00 UTC"), 2, "cart may live 3d in all"),
+        (("env", "protect", "cart", "--until", "9999-12-31 09:00 UTC"), 2, "further away than the calendar goes"),
+        (("env", "protect", "cart", "--until", "9999-12-31T23:59-12:00"), 2, "is no moment"),
+        (("env", "protect", "cart", "--for", "-7d"), 2, "“-7d” is not a duration"),
+        (("env", "protect", "cart", "--for", "400d"), 2, "“400d” is more than a year"),
+        (("env", "hold", "cart", "--for", "9d"), 2, "can be held for debugging for"),
+        (("env", "hold", "cart", "--release"), 2, "cart is not held."),
+        (("env", "protect", "cart", "--off"), 2, "cart is not protected."),
+        (("env", "hold", "nothing"), 2, "There is no environment “nothing”."),
+    ],
+)
+def test_times_that_cannot_be_are_refused_with_one_sentence(
+    still: tuple[World, Callable[[str], None]], brine: Brine, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    world, _ = still
+    ended(world, environments.create(world, ALICE, shop("cart", roles=["api"])))
+    before = environments.show(world, "cart")
+    assert brine(*arguments)[:2] == (code, "")
+    err = brine(*arguments)[2]
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+    assert environments.show(world, "cart") == before
+    assert len(environments.list_all(world)) == 1
+
+
+def test_who_may_only_look_keeps_nothing_alive(still: tuple[World, Callable[[str], None]], brine: Brine) -> None:
+    world, become = still
+    ended(world, environments.create(world, ALICE, shop("cart", roles=["api"])))
+    become("vic")
+    for arguments in (("env", "extend", "cart"), ("env", "hold", "cart"), ("reap", "--now")):
+        code, out, err = brine(*arguments)
+        assert (code, out, len(err.splitlines())) == (3, "", 1), arguments
+        assert "vic is a viewer here and may not" in err
+    assert brine("reap", "--dry-run")[0] == brine("schedule")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("TIMEZONE", "Mars/Olympus", "“Mars/Olympus” is no time zone"),
+        ("NIGHTLY_AT", "25:00", "“25:00” is no time of day"),
+        ("NIGHTLY_AT", "0 3 31 2 *", "“0 3 31 2 *” is no time of day"),
+        ("REAP_EVERY", "0s", "is no time at all"),
+        ("REAP_EVERY", "2d", "cannot run every 2d"),
+        ("RETENTION", "-90d", "“-90d” is not a duration"),
+    ],
+)
+def test_a_schedule_that_can_never_be_is_refused(
+    brine: Brine, monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(f"BRINE_{name}", value)
+    code, out, err = brine("schedule")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith(f"The setting BRINE_{name} is wrong")
+    assert sentence in err

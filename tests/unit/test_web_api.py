@@ -1,12 +1,14 @@
 """The JSON routes: each calls its command and renders what it gives."""
 
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
+from orchestrator.commands import tokens
 from orchestrator.web.app import create_app
-from tests.unit.doors import TOKEN, OneRepository, Stage
+from tests.unit.doors import TOKEN, OneRepository, People, Stage
 
 
 @pytest.fixture
@@ -155,3 +157,113 @@ def test_answers_are_neither_cached_nor_framed(client: FlaskClient) -> None:
     headers = client.get("/api/v1/environments").headers
     assert headers["Cache-Control"] == "no-store"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+# What ends by itself, and what keeps it
+
+
+@pytest.fixture
+def olga(stage: Stage) -> FlaskClient:
+    """The same application as ops, beside a developer and a viewer."""
+    stage.world.access.access = People(ada="developer", olga="ops", vic="viewer").access  # type: ignore[attr-defined]
+    return as_person(stage, "olga")
+
+
+def as_person(stage: Stage, person: str) -> FlaskClient:
+    token = f"{person}-" + "t" * 40
+    tokens.ensure(stage.world, token, person, person)
+    made = create_app(stage.world).test_client()
+    made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return made
+
+
+def test_holding_and_releasing(client: FlaskClient) -> None:
+    create(client)
+    held = client.post("/api/v1/environments/cart/hold", json={"for": "4h"})
+    assert (held.status_code, held.get_json()["held_by"]) == (200, "ada")
+    shown = client.get("/api/v1/environments").get_json()["environments"][0]
+    assert shown["held_until"] == held.get_json()["held_until"]
+    released = client.delete("/api/v1/environments/cart/hold")
+    assert (released.status_code, released.get_json()["held_by"]) == (200, None)
+    again = client.delete("/api/v1/environments/cart/hold")
+    assert (again.status_code, again.get_json()["code"]) == (409, "not-held")
+
+
+def test_protecting_is_for_ops(client: FlaskClient, olga: FlaskClient) -> None:
+    create(client)
+    there = "/api/v1/environments/cart/protection"
+    refused = client.post(there, json={})
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "role-too-low")
+    endless = olga.post(there, json={"why": "shown on friday"}).get_json()
+    assert (endless["protected_by"], endless["protected_until"]) == ("olga", None)
+    until = olga.post(there, json={"until": "2099-12-01T09:00:00+01:00"}).get_json()["protected_until"]
+    assert until == "2099-12-01T08:00:00Z"
+    assert client.delete(there).status_code == 403
+    assert olga.delete(there).get_json()["protected_by"] is None
+    assert olga.delete(there).get_json()["code"] == "not-protected"
+
+
+def test_extending_until_a_moment(client: FlaskClient) -> None:
+    expires = datetime.fromisoformat(create(client)["environment"]["expires_at"])
+    until = (expires + timedelta(hours=5)).astimezone(timezone(timedelta(hours=3)))
+    extended = client.post("/api/v1/environments/cart/extensions", json={"until": until.isoformat()})
+    assert datetime.fromisoformat(extended.get_json()["expires_at"]) == until
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "sentence"),
+    [
+        ("", {"template": "shop", "ttl": "-1d"}, "duration-invalid", "“-1d” is not a duration"),
+        ("", {"template": "shop", "ttl": "400d"}, "duration-too-long", "more than a year"),
+        ("", {"template": "shop", "ttl": "60d"}, "ttl-too-long", "14d"),
+        ("/cart/extensions", {"by": "-1d"}, "duration-invalid", "“-1d” is not a duration"),
+        ("/cart/extensions", {"by": "60d"}, "extension-too-long", "may live 14d in all"),
+        ("/cart/extensions", {"until": "2020-01-01T00:00:00Z"}, "extension-backwards", "is over already"),
+        ("/cart/extensions", {"until": "2099-01-01T00:00:00Z"}, "extension-too-long", "may live 14d in all"),
+        ("/cart/extensions", {"until": "2099-02-30T00:00:00Z"}, "input-invalid", "“until” is wrong"),
+        ("/cart/extensions", {"until": "2099-01-01T00:00:00"}, "input-invalid", "timezone"),
+        ("/cart/extensions", {"until": "2099-01-01T00:00:00[Mars/Olympus]"}, "input-invalid", "“until” is wrong"),
+        ("/cart/extensions", {"until": "9999-12-31T23:59:59-12:00"}, "input-invalid", "than the calendar goes"),
+        ("/cart/extensions", {"by": "1d", "until": "2099-01-01T00:00:00Z"}, "input-invalid", "not both"),
+        ("/cart/hold", {"for": "-1h"}, "duration-invalid", "“-1h” is not a duration"),
+        ("/cart/hold", {"for": "9d"}, "hold-too-long", "at most"),
+        ("/cart/protection", {"for": "400d"}, "duration-too-long", "more than a year"),
+        ("/cart/protection", {"until": "2020-01-01T00:00:00Z"}, "protection-backwards", "over already"),
+        ("/cart/protection", {"until": "9999-12-31T23:59:59-12:00"}, "input-invalid", "than the calendar goes"),
+        ("/cart/protection", {"for": "1d", "until": "2099-01-01T00:00:00Z"}, "input-invalid", "not both"),
+        ("/cart/protection", {"why": "x" * 201}, "input-invalid", "“why” is wrong"),
+    ],
+)
+def test_times_that_cannot_be_are_refused_with_one_sentence(
+    client: FlaskClient, olga: FlaskClient, path: str, body: dict, code: str, sentence: str
+) -> None:
+    before = create(client)["environment"]["expires_at"]
+    answer = olga.post(f"/api/v1/environments{path}", json=body)
+    assert (answer.status_code, answer.get_json()["code"]) == (422, code), answer.text
+    assert sentence in answer.get_json()["detail"]
+    shown = client.get("/api/v1/environments").get_json()["environments"]
+    assert [(each["name"], each["expires_at"], each["protected_by"]) for each in shown] == [("cart", before, None)]
+
+
+def test_a_viewer_may_look_at_the_plan_and_the_schedule_and_change_nothing(
+    client: FlaskClient, olga: FlaskClient, stage: Stage
+) -> None:
+    create(client)
+    vic = as_person(stage, "vic")
+    assert vic.get("/api/v1/reaper/plan").get_json()["actions"] == []
+    assert [job["job"] for job in vic.get("/api/v1/schedule").get_json()["jobs"]] == ["reap", "branches", "nightly"]
+    for path in ("environments/cart/extensions", "environments/cart/hold", "environments/cart/protection"):
+        refused = vic.post(f"/api/v1/{path}", json={})
+        assert (refused.status_code, refused.get_json()["code"]) == (403, "role-too-low")
+    assert vic.post("/api/v1/reaper/runs").status_code == 403
+
+
+def test_a_run_is_begun_once_and_can_be_looked_at(client: FlaskClient, olga: FlaskClient) -> None:
+    assert client.post("/api/v1/reaper/runs").get_json()["code"] == "role-too-low"
+    begun = olga.post("/api/v1/reaper/runs")
+    assert begun.status_code == 202
+    run = olga.get(begun.headers["Location"]).get_json()
+    assert (run["id"], run["result"], run["took_s"]) == (begun.get_json()["id"], "running", None)
+    assert olga.get("/api/v1/schedule").get_json()["jobs"][0]["last"]["id"] == run["id"]
+    missing = olga.get("/api/v1/reaper/runs?id=reap/2020-01-01T00:00:00Z")
+    assert (missing.status_code, missing.get_json()["code"]) == (404, "run-unknown")

@@ -16,6 +16,7 @@ from .topics import topic_of
 from .words import GAP
 
 Check = Callable[[Command, Vocabulary], Understood]
+_LONGEST_SPAN = 30  # characters; nobody means `1d1d1d…`
 
 
 def settle(command: Command, vocabulary: Vocabulary) -> Understood:
@@ -26,6 +27,8 @@ def settle(command: Command, vocabulary: Vocabulary) -> Understood:
     if command.ttl and command.until:
         choices = (spell(command.but(until=None)), spell(command.but(ttl=None)))
         return Unclear(command.verb.value, choices, "That says both how long and until when; say one of them.")
+    if len(command.ttl or "") > _LONGEST_SPAN:
+        return Unclear(command.verb.value, (), "That is not a duration; write it like 30m, 4h, 2d or 1d12h.")
     return _CHECKS.get(command.verb, _fine)(lacking.command if lacking else command, vocabulary)
 
 
@@ -192,6 +195,11 @@ _CHECKS: dict[Verb, Check] = {
     Verb.TERMINATE: _aimed,
     Verb.EXTEND: _aimed,
     Verb.RETRY: _aimed,
+    Verb.HOLD: _aimed,
+    Verb.RELEASE: _aimed,
+    Verb.PROTECT: _aimed,
+    Verb.UNPROTECT: _aimed,
+    Verb.PLAN: _list,
     Verb.WHY: _aimed,
     Verb.LOGS: _aimed,
     Verb.SHOW: _show,

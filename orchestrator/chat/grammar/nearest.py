@@ -13,7 +13,8 @@ Reader = Callable[[str], Understood]
 
 VERBS = (
     "create", "make", "start", "deploy", "redeploy", "ship", "update", "switch", "terminate", "destroy",
-    "delete", "remove", "kill", "stop", "extend", "keep", "retry", "show", "describe", "status", "list", "why", "jobs",
+    "delete", "remove", "kill", "stop", "extend", "keep", "retry", "hold", "unhold",
+    "protect", "unprotect", "plan", "schedule", "show", "describe", "status", "list", "why", "jobs",
     "where", "branches", "logs", "help", "link", "notify", "mute", "unmute", "whoami",
 )  # fmt: skip
 WORDS = (
@@ -33,6 +34,12 @@ MEANT = {
     "rollback": ("deploy",),
     "revert": ("deploy",),
     "build": ("create",),
+    "pin": ("protect", "extend"),
+    "unpin": ("unprotect",),
+    "lock": ("protect", "hold"),
+    "unlock": ("unprotect", "unhold"),
+    "freeze": ("hold",),
+    "reap": ("terminate", "plan"),
     "add": ("create",),
     "clone": ("create",),
     "scale": ("create",),

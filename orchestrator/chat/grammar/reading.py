@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from lark import Token, Tree
 
 from orchestrator.chat.intent import Command, Everything, Verb, Vocabulary
+from orchestrator.domain.names import ENVIRONMENT
 
 from . import when
 from .create import create, odd_time
@@ -21,6 +22,8 @@ from .words import Node, Odd, Thing, kind_of, names, thing, things, tokens, word
 _CODE = re.compile(r"[a-z0-9]{4}-[a-z0-9]{4}", re.IGNORECASE)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _SAYS_LINK = ("link", "connect", "code", "my code")
+_BECAUSE = re.compile(r",? ?(?:because|due to|--why)[ =](?:of )*", re.IGNORECASE)
+_LONGEST_WHY = 200
 _SAYS_SHOW = ("show", "display", "describe", "view", "status", "info", "inspect", "get", "details")
 
 
@@ -55,7 +58,21 @@ def _create(sentence: Tree[Token], scene: Scene) -> Command:
 
 
 def _deploy(sentence: Tree[Token], scene: Scene) -> Command:
+    if str(sentence.children[0]).lower() == "release" and (held := _held(sentence.children[1:], scene.vocabulary)):
+        return Command(Verb.RELEASE, targets=held)
     return deploy(str(sentence.children[0]), sentence.children[1:], scene.vocabulary)
+
+
+def _held(nodes: list[Node], vocabulary: Vocabulary) -> tuple[str, ...]:
+    """“release cart-test” ends a hold: what is named, if it is no branch and no app, but can be environments."""
+    if not {kind_of(node) for node in nodes} <= {"WORD", "KIND"}:
+        return ()
+    found = tuple(word(node).lower() for node in nodes if kind_of(node) == "WORD")
+    if set(found) <= set(vocabulary.targets):
+        return found
+    others = {*vocabulary.branches, *vocabulary.roles, *vocabulary.templates}
+    may_be = len(found) == 1 and ENVIRONMENT.fullmatch(found[0]) and found[0] not in others
+    return found if may_be else ()
 
 
 def _everything(found: list[Thing]) -> Everything:
@@ -99,6 +116,35 @@ def _why(sentence: Tree[Token], scene: Scene) -> Command:
 
 
 def _extend(sentence: Tree[Token], scene: Scene) -> Command:
+    return _lasting(_aimed(Verb.EXTEND, sentence, scene), sentence, scene)
+
+
+def _hold(sentence: Tree[Token], scene: Scene) -> Command:
+    if tokens(sentence, "OFF"):
+        return _release(sentence, scene)
+    return _lasting(_aimed(Verb.HOLD, sentence, scene), sentence, scene)
+
+
+def _release(sentence: Tree[Token], scene: Scene) -> Command:
+    return _aimed(Verb.RELEASE, sentence, scene)
+
+
+def _protect(sentence: Tree[Token], scene: Scene) -> Command:
+    if tokens(sentence, "OFF"):
+        return _unprotect(sentence, scene)
+    command = _lasting(_aimed(Verb.PROTECT, sentence, scene), sentence, scene)
+    why = next((_BECAUSE.sub("", str(token), count=1) for token in tokens(sentence, "BECAUSE")), None)
+    if why and len(why) > _LONGEST_WHY:
+        raise Odd(f"That is a long reason; say it in at most {_LONGEST_WHY} characters.")
+    return command.but(why=why)
+
+
+def _unprotect(sentence: Tree[Token], scene: Scene) -> Command:
+    return _aimed(Verb.UNPROTECT, sentence, scene)
+
+
+def _lasting(command: Command, sentence: Tree[Token], scene: Scene) -> Command:
+    """The command with how long, or until when."""
     ttl, until = None, None
     for node in sentence.children:
         match kind_of(node):
@@ -108,7 +154,7 @@ def _extend(sentence: Tree[Token], scene: Scene) -> Command:
                 until = scene.until(node)
             case "odd_span" | "odd_moment":
                 ttl = odd_time(node)
-    return _aimed(Verb.EXTEND, sentence, scene).but(ttl=ttl, until=until)
+    return command.but(ttl=ttl, until=until)
 
 
 def _show(sentence: Tree[Token], scene: Scene) -> Command:
@@ -178,6 +224,20 @@ def _jobs(sentence: Tree[Token], scene: Scene) -> Command:
     return Command(Verb.JOBS, targets=(name,) if name else (), app=app)
 
 
+def _plan(sentence: Tree[Token], scene: Scene) -> Command:
+    """What ends, and when: all that there is, somebody's own, or what is named."""
+    found = things(sentence) or [thing(sentence.children)]  # “when does cart-test end” is no thing of its own
+    until = next((scene.until(node) for node in sentence.children if kind_of(node) == "until"), None)
+    mine = any(each.mine or each.owned_by_me for each in found) or "my" in _words_of(sentence, "WHAT_ENDS")
+    if mine or all(each.whole or not (each.words or each.owner) for each in found):
+        return Command(Verb.PLAN, everything="mine" if mine else "", until=until)
+    return Command(Verb.PLAN, targets=names(found, scene.vocabulary), until=until)
+
+
+def _words_of(sentence: Tree[Token], terminal: str) -> list[str]:
+    return [text for token in tokens(sentence, terminal) for text in token.lower().split()]
+
+
 def _app(text: str) -> str:
     """`shop-web/main` → shop-web."""
     return text.lower().partition("/")[0]
@@ -238,6 +298,12 @@ _READERS: dict[str, Callable[[Tree[Token], Scene], Command]] = {
     "terminate": _terminate,
     "extend": _extend,
     "retry": _retry,
+    "hold": _hold,
+    "release": _release,
+    "protect": _protect,
+    "unprotect": _unprotect,
+    "plan": _plan,
+    "schedule": _always(Command(Verb.SCHEDULE)),
     "show": _show,
     "list": _list,
     "listed": _listed,

@@ -82,6 +82,20 @@ def _extend(command: Command) -> list[str]:
     return [*_aimed(command), *_span(command, "by")]
 
 
+def _hold(command: Command) -> list[str]:
+    return [*_aimed(command), *_span(command, "for")]
+
+
+def _protect(command: Command) -> list[str]:
+    """The reason comes last: it is everything up to the end of the line."""
+    return [*_hold(command), *(["because", command.why] if command.why else [])]
+
+
+def _plan(command: Command) -> list[str]:
+    objects = _objects(command)
+    return ["reap plan", *(["of"] if objects else []), *objects, *_span(command, "for")]
+
+
 def _show(command: Command) -> list[str]:
     return ["show template", say(command.template)] if command.template else _aimed(command)
 
@@ -114,6 +128,10 @@ _SPELLERS: dict[Verb, Callable[[Command], list[str]]] = {
     Verb.CREATE: _create,
     Verb.DEPLOY: _deploy,
     Verb.EXTEND: _extend,
+    Verb.HOLD: _hold,
+    Verb.RELEASE: lambda command: ["unhold", *_objects(command)],  # “release” may be about a branch as well
+    Verb.PROTECT: _protect,
+    Verb.PLAN: _plan,
     Verb.SHOW: _show,
     Verb.LIST: _list,
     Verb.JOBS: _jobs,

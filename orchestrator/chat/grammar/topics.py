@@ -49,6 +49,8 @@ def topic_of(words: str) -> str | None:
 
 
 def _verb_of(word: str) -> str | None:
+    if word in _ALIASES:
+        return _ALIASES[word]
     try:
         tree = parse(word)
     except UnexpectedInput:
@@ -57,7 +59,10 @@ def _verb_of(word: str) -> str | None:
     return _ALIASES.get(name, name)
 
 
-_ALIASES = {"listed": "list", "mute": "notify", "unmute": "notify", "direct": "notify", "in_room": "notify"}
+_ALIASES = {
+    "listed": "list", "mute": "notify", "unmute": "notify", "direct": "notify", "in_room": "notify",
+    "release": "hold", "unhold": "hold", "unprotect": "protect", "reap": "plan", "reaper": "plan",
+}  # fmt: skip
 
 
 def _template(vocabulary: Vocabulary) -> str:
@@ -146,6 +151,22 @@ _TOPICS: dict[str, Topic] = {
         "Lets an environment live longer, as far as its template allows.",
         _of("extend ENV by 1d", "extend ENV until friday 18:00"),
     ),
+    "hold": Topic(
+        "hold ENVIRONMENT [for 4h | until tonight], release ENVIRONMENT",
+        "Keeps an environment for debugging, as long as its template allows at most.",
+        _of("hold ENV for 4h", "release ENV"),
+    ),
+    "protect": Topic(
+        "protect ENVIRONMENT [for 7d | until friday 18:00] [because REASON], unprotect ENVIRONMENT",
+        "Keeps an environment until then, or without end. For ops.",
+        _of("protect ENV for 7d because we show it on friday", "unprotect ENV"),
+    ),
+    "plan": Topic(
+        "when does ENVIRONMENT end, what ends tonight, reap plan",
+        "Tells what ends by itself, when and why, and what is kept.",
+        _of("when does ENV end", "what ends tonight", "reap plan"),
+    ),
+    "schedule": Topic("schedule", "Shows the scheduled jobs: when each runs, and how it went.", _of("schedule")),
     "retry": Topic("retry ENVIRONMENT", "Tries again what failed.", _of("retry ENV")),
     "terminate": Topic(
         "terminate ENVIRONMENT or SERVER",

@@ -12,6 +12,7 @@ _COUNTS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MINUTES = {"w": 7 * 24 * 60, "d": 24 * 60, "h": 60, "m": 1}
+_LAST_YEAR = 9000  # so that nothing overflows that is counted from there
 _END = time(23, 59)  # a day without a time means all of that day
 _PARTS_OF_A_DAY = {"morning": time(12), "afternoon": time(18), "evening": time(22), "night": _END, "tonight": _END}
 _PART = re.compile(
@@ -61,10 +62,14 @@ def moment(tokens: Iterable[Token], now: datetime, zone: ZoneInfo) -> datetime:
 
     A day without a time means its end. Raises NotAMoment.
     """
+    too_far = "That is further away than the calendar goes; give an earlier date."
     try:
-        return _moment(tokens, now, zone)
+        found = _moment(tokens, now, zone)
     except OverflowError as error:
-        raise NotAMoment("That is further away than the calendar goes; give an earlier date.") from error
+        raise NotAMoment(too_far) from error
+    if found.year >= _LAST_YEAR:
+        raise NotAMoment(too_far)
+    return found
 
 
 def _moment(tokens: Iterable[Token], now: datetime, zone: ZoneInfo) -> datetime:

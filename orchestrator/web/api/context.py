@@ -105,8 +105,13 @@ def nothing() -> Response:
 
 def accepted(view: Accepted) -> Response:
     """202 with what was started, and where to follow it."""
+    return begun(view, f"/api/v1/operations/{view.operation.id}")
+
+
+def begun(view: BaseModel, location: str) -> Response:
+    """The same for anything that has a place of its own."""
     response = _json(view, 202)
-    response.headers["Location"] = f"/api/v1/operations/{view.operation.id}"
+    response.headers["Location"] = location
     return response
 
 

@@ -4,6 +4,7 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from orchestrator.commands import environments as commands
+from orchestrator.commands import reaper
 from orchestrator.commands.views import (
     Accepted,
     CreateEnvironment,
@@ -11,6 +12,8 @@ from orchestrator.commands.views import (
     EnvironmentView,
     EventView,
     Extend,
+    HoldEnvironment,
+    ProtectEnvironment,
     Terminate,
 )
 from orchestrator.web.auth import actor
@@ -79,8 +82,32 @@ def deploy_to_environment(path: Name, body: Deploy, header: Idempotent) -> Respo
 
 @api.post("/<name>/extensions", responses=answers(200, EnvironmentView, 404, 409))
 def extend_environment(path: Name, body: Extend) -> Response:
-    """Let an environment live longer"""
+    """Let an environment live longer, by a span or until a moment"""
     return found(commands.extend(world(), actor(), path.name, body))
+
+
+@api.post("/<name>/hold", responses=answers(200, EnvironmentView, 403, 404, 409))
+def hold_environment(path: Name, body: HoldEnvironment) -> Response:
+    """Keep an environment for debugging, as long as its template allows at most"""
+    return found(reaper.hold(world(), actor(), path.name, body))
+
+
+@api.delete("/<name>/hold", responses=answers(200, EnvironmentView, 403, 404, 409))
+def release_environment(path: Name) -> Response:
+    """End a hold before its time"""
+    return found(reaper.release(world(), actor(), path.name))
+
+
+@api.post("/<name>/protection", responses=answers(200, EnvironmentView, 403, 404, 409))
+def protect_environment(path: Name, body: ProtectEnvironment) -> Response:
+    """Keep an environment from the reaper, until a moment or without end; for ops"""
+    return found(reaper.protect(world(), actor(), path.name, body))
+
+
+@api.delete("/<name>/protection", responses=answers(200, EnvironmentView, 403, 404, 409))
+def unprotect_environment(path: Name) -> Response:
+    """Take a protection off; for ops"""
+    return found(reaper.unprotect(world(), actor(), path.name))
 
 
 @api.post("/<name>/retries", responses=answers(202, Accepted, 404, 409, 503))
