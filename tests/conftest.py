@@ -79,15 +79,13 @@ def healthy_stack(running_stack: RunningStack) -> Iterator[RunningStack]:
         running_stack.destroy(*left)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a stack or a homeserver."""
-    for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if fixtures & {"stack", "running_stack", "start_stack"} or "acceptance" in item.path.parts:
-            item.add_marker(_STACK)
-        elif "synapse" in fixtures:
-            item.add_marker(_SYNAPSE)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep together what shares a stack or a homeserver. (Any later hook comes after pytest-xdist has looked.)"""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if fixtures & {"stack", "running_stack", "start_stack"} or "acceptance" in item.path.parts:
+        item.add_marker(_STACK)
+    elif "synapse" in fixtures:
+        item.add_marker(_SYNAPSE)
 
 
 def pytest_testnodedown(node: Any) -> None:
