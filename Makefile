@@ -18,14 +18,15 @@ peers: setup-dev ## Real chat peers for the tests: Synapse, Errbot, Hubot (the l
 	@if command -v npm >/dev/null; then $(BIN)/python -m tests.peers.hubot; fi
 
 test: setup-dev ## Every test that this machine can run
-	@$(BIN)/pytest --numprocesses 4 --dist loadgroup
+	@$(BIN)/pytest --numprocesses 4 -m 'not stack'
+	@$(BIN)/pytest -m stack
 
 check: setup-dev ## Format, lint, types, layers and the fast tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/pytest -q --numprocesses 4 --dist loadgroup tests/unit
+	@$(BIN)/pytest -q --numprocesses 4 tests/unit
 
 format: setup-dev ## Format the code and mend what a linter can mend
 	@$(BIN)/ruff format .

@@ -19,8 +19,7 @@ from tests.fakes.saltapi import FakeSaltApi
 _minions = pytest.StashKey[set[str]]()
 _MINIONS = "brinepool-minions"  # how a worker of pytest-xdist reports them
 
-# Tests that share something that is slow to start are run by one worker, one after the other.
-_STACK, _SYNAPSE = pytest.mark.xdist_group("stack"), pytest.mark.xdist_group("synapse")
+STACK = {"stack", "running_stack", "start_stack"}
 
 
 @pytest.fixture
@@ -80,12 +79,9 @@ def healthy_stack(running_stack: RunningStack) -> Iterator[RunningStack]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep together what shares a stack or a homeserver. (Any later hook comes after pytest-xdist has looked.)"""
-    fixtures = set(getattr(item, "fixturenames", ()))
-    if fixtures & {"stack", "running_stack", "start_stack"} or "acceptance" in item.path.parts:
-        item.add_marker(_STACK)
-    elif "synapse" in fixtures:
-        item.add_marker(_SYNAPSE)
+    """Mark what needs a whole Salt stack: these tests run one after the other, all others beside each other."""
+    if STACK & set(getattr(item, "fixturenames", ())) or "acceptance" in item.path.parts:
+        item.add_marker(pytest.mark.stack)
 
 
 def pytest_testnodedown(node: Any) -> None:

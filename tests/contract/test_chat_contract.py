@@ -99,9 +99,7 @@ def salt() -> Iterator[FakeSaltApi]:
         yield api
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(leg, marks=pytest.mark.xdist_group(PEERS.get(leg, leg))) for leg in LEGS]
-)
+@pytest.fixture(scope="module", params=LEGS)
 def stage(
     request: pytest.FixtureRequest, salt: FakeSaltApi, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:

@@ -23,7 +23,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(
     scope="module",
-    params=["fake", pytest.param("real", marks=[pytest.mark.integration, pytest.mark.xdist_group("stack")])],
+    params=["fake", pytest.param("real", marks=[pytest.mark.integration, pytest.mark.stack])],
 )
 def leg(request: pytest.FixtureRequest) -> Iterator[Leg]:
     if request.param == "real":
