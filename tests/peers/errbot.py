@@ -103,6 +103,13 @@ class Errbot:
         """Whether the plugin is active and can be called, which is so once it is in the chat."""
         assert self._process
         assert self._process.poll() is None, self.log()
+        if "failed to activate" in (self._folder / "errbot.log").read_text(errors="replace"):
+            # Errbot 6.2.1 with Flask 3: a request that comes before its web server has all its paths keeps it from
+            # getting them. This is such a request now and then; it is started again, as its user would do.
+            self.stop()
+            (self._folder / "errbot.log").unlink()
+            self.start()
+            return False
         try:
             return requests.post(self.updates, timeout=5).status_code == 401  # for want of a signature
         except requests.ConnectionError:
