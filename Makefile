@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev peers demo test check format bench down lock clean
+.PHONY: help setup setup-dev peers demo test check failures failures-record format bench down lock clean
 
 help: ## What there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## A real environment from nothing: one API, two web servers, on a feature branch
 	@$(BIN)/python examples/demo.py
@@ -18,8 +18,8 @@ peers: setup-dev ## Real chat peers for the tests: Synapse, Errbot, Hubot (the l
 	@if command -v npm >/dev/null; then $(BIN)/python -m tests.peers.hubot; fi
 
 test: setup-dev ## Every test that this machine can run
-	@$(BIN)/pytest --numprocesses 4 -m 'not stack'
-	@$(BIN)/pytest -m stack
+	@$(BIN)/pytest --numprocesses 4 --maxschedchunk 1 -m 'not stack or patient'
+	@$(BIN)/pytest -m 'stack and not patient'
 
 check: setup-dev ## Format, lint, types, layers and the fast tests
 	@$(BIN)/ruff format --check .
@@ -27,6 +27,12 @@ check: setup-dev ## Format, lint, types, layers and the fast tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/pytest -q --numprocesses 4 tests/unit
+
+failures: setup-dev ## How well the recorded failures of Salt are told
+	@$(BIN)/python -m tests.failures.table
+
+failures-record: setup-dev ## Produce them anew on the embedded stack
+	@$(BIN)/python -m tests.failures.record
 
 format: setup-dev ## Format the code and mend what a linter can mend
 	@$(BIN)/ruff format .

@@ -20,6 +20,7 @@ from orchestrator.chat.mattermost import Mattermost, MattermostConfig
 from orchestrator.chat.webhook import BotConfig, Webhook
 from orchestrator.commands import World, tokens
 from orchestrator.curated.access import CuratedAccessFile
+from orchestrator.curated.failures import CuratedCatalogue
 from orchestrator.curated.templates import CuratedFolder
 from orchestrator.db.connect import connect, migrate
 from orchestrator.db.store import SqlStore
@@ -35,7 +36,7 @@ from orchestrator.engine.schedule import start_scheduler
 from orchestrator.ports import Clock, Salt
 from orchestrator.saltapi.adapter import SaltApi
 from orchestrator.saltapi.client import password_file
-from orchestrator.settings import Settings
+from orchestrator.settings import CHECKOUT, Settings
 from orchestrator.web import serve as web
 from orchestrator.web.app import create_app
 
@@ -87,12 +88,12 @@ def running(
             ending.callback(adapter.close)
             adapter.start()
         store, hub, templates = SqlStore(engine, clock), Hub(), CuratedFolder(settings.site / "templates")
-        access = CuratedAccessFile(settings.site / "access.yaml")
+        access, catalogue = CuratedAccessFile(settings.site / "access.yaml"), failure_catalogue(settings)
         world = World(store, salt, templates, access, clock, hub, start, start_run, settings)
         chats = Chats(world, (adapters or chat_adapters)(world))
         schedule = Schedule(settings.jobs, parse_duration(settings.retention), settings.ops_room)
         durable = _durable_engine(settings, engine)
-        runtime = Runtime(store, salt, templates, clock, durable, hub, chats.courier, schedule)
+        runtime = Runtime(store, salt, templates, catalogue, clock, durable, hub, chats.courier, schedule)
         install(runtime)
         ending.callback(_stop_engine, runtime)
         DBOS.launch()
@@ -102,6 +103,11 @@ def running(
         ending.callback(chats.stop)
         chats.start()
         yield Brinepool(world, chats)
+
+
+def failure_catalogue(settings: Settings) -> CuratedCatalogue:
+    """The catalogue that Brinepool brings along, and what the site adds to it or words differently."""
+    return CuratedCatalogue(CHECKOUT / "failures", settings.site / "failures")
 
 
 def serve(settings: Settings) -> None:

@@ -45,7 +45,7 @@ def start_stack(
     running: list[RunningStack] = []
 
     def start(**settings: object) -> RunningStack:
-        chosen = Settings(home=tmp_path_factory.mktemp("home"), site=CHECKOUT, **settings)
+        chosen = Settings(**{"home": tmp_path_factory.mktemp("home"), "site": CHECKOUT} | settings)
         started = RunningStack(chosen, home.claim(chosen))
         running.append(started)
         stack.up(chosen, started.said.append)

@@ -189,10 +189,8 @@ def outcome(seen: Accepted) -> Reply:
     """The card of an operation that has ended."""
     operation, view = seen.operation, seen.environment
     if operation.state is OperationState.CANCELLED:
-        return Reply(
-            title=f"{view.name}: the {operation.kind} was cancelled, as something newer was asked for",
-            tone=Tone.WARNING,
-        )
+        why = f"{view.name}: the {operation.kind} was cancelled, as something newer was asked for"
+        return Reply(title=operation.failure.title if operation.failure else why, tone=Tone.WARNING)
     if operation.state is OperationState.FAILED:
         return _failed(operation, view)
     took = span(operation.elapsed_s)
@@ -223,15 +221,23 @@ def _failed(operation: OperationView, view: EnvironmentView) -> Reply:
     title = causes[0].title if causes else f"The {operation.kind} of {view.name} failed."
     rest = [line for cause in causes[1:] for line in failure_lines(cause)]
     first = (causes[0].explanation, causes[0].action) if causes else ()
-    evidence = "\n\n".join(cause.evidence for cause in causes if cause.evidence)
     return Reply(
         title=f"{view.name}: {title}" if view.name not in title else title,
         tone=Tone.BAD,
         lines=tuple(mask_secrets(line) for line in (*first, *rest) if line),
         tables=(servers_table(view.servers),) if view.servers else (),
         buttons=_things_to_do(view),
-        details=Reply(title="What was said there", code=mask_secrets(evidence)) if evidence else None,
+        details=_details(causes),
     )
+
+
+def _details(causes: Sequence[FailureView]) -> Reply | None:
+    """What was said on the servers, and where more is written about it. None when there is neither."""
+    evidence = "\n\n".join(cause.evidence for cause in causes if cause.evidence)
+    links = tuple(dict.fromkeys(line for cause in causes for line in more_about(cause)))
+    if not evidence and not links:
+        return None
+    return Reply(title="What was said there", lines=links, code=mask_secrets(evidence))
 
 
 def _causes(operation: OperationView, view: EnvironmentView) -> list[FailureView]:
@@ -285,6 +291,11 @@ def _local(moment: datetime, zone: ZoneInfo) -> str:
 def failure_lines(view: FailureView) -> tuple[str, ...]:
     """What a person reads of a failure: at most three lines."""
     return tuple(mask_secrets(line) for line in (view.title, view.explanation, view.action) if line)
+
+
+def more_about(view: FailureView) -> tuple[str, ...]:
+    """Where more is written about a failure, if anywhere."""
+    return (f"More about it: {view.link}",) if view.link else ()
 
 
 def refused(message: str, *lines: str, private: bool = False) -> Reply:

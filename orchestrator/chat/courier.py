@@ -15,7 +15,7 @@ from orchestrator.commands.views import Accepted
 from orchestrator.domain.conversation import Card, NoticeMode, Place
 from orchestrator.domain.environment import Event, Operation
 from orchestrator.domain.errors import BrinepoolError, Unavailable
-from orchestrator.domain.notices import Destination, Notice, notice_of
+from orchestrator.domain.notices import Destination, Notice, home, notice_of
 
 from . import cards, notes
 from .base import CONSOLE, ChatAdapter, RateLimited, Undeliverable
@@ -32,23 +32,26 @@ IDLE_S = 1.0
 
 
 class Courier:
-    """The contract of `services`, `accounts` and `tell` is `ports.Chats`'s."""
+    """The contract of `services`, `accounts` and `tell` is `ports.Chats`'s.
 
-    def __init__(self, adapters: Sequence[ChatAdapter]) -> None:
+    They work before `start` too: a notice that an earlier process left is tried again as soon as the engine launches,
+    and waits while its service is not there.
+    """
+
+    def __init__(self, world: World, adapters: Sequence[ChatAdapter]) -> None:
+        self._world = world
         self._adapters: Mapping[str, ChatAdapter] = {adapter.service: adapter for adapter in adapters}
         self._locks = {adapter.service: threading.Lock() for adapter in adapters}
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._world: World | None = None
 
     @property
     def services(self) -> Sequence[str]:
         """The port's `services`."""
         return tuple(self._adapters)
 
-    def start(self, world: World) -> None:
+    def start(self) -> None:
         """Begin to keep cards up to date, in a thread for each service."""
-        self._world = world
         for adapter in self._adapters.values():
             thread = threading.Thread(target=self._watch, args=(adapter,), name=f"cards-{adapter.service}", daemon=True)
             self._threads.append(thread)
@@ -57,24 +60,23 @@ class Courier:
     def stop(self) -> None:
         """End the threads."""
         self._ending.set()
-        if self._world:
-            self._world.hub.notify()
+        self._world.hub.notify()
         for thread in self._threads:
             thread.join(5.0)
 
     def accounts(self, person: str, always: bool = False) -> Sequence[tuple[str, str]]:
         """The port's `accounts`: the first account in a service that is configured, else their console."""
-        with self._there.store.transaction() as ledger:
+        with self._world.store.transaction() as ledger:
             if not always and ledger.chat.notices_of(person) is not NoticeMode.DIRECT:
                 return []
-            known = [each for each in people.accounts(self._there, ledger, person) if each[0] in self._adapters]
+            known = [each for each in people.accounts(self._world, ledger, person) if each[0] in self._adapters]
         return known[:1] or ([(CONSOLE, person)] if CONSOLE in self._adapters else [])
 
     # Notices
 
     def tell(self, seq: int, destination: Destination) -> float | None:
         """The port's `tell`."""
-        with self._there.store.transaction() as ledger:
+        with self._world.store.transaction() as ledger:
             event = ledger.event(seq)
             operation = ledger.operation(event.operation) if event and event.operation else None
         notice = notice_of(event, operation) if event else None
@@ -84,7 +86,7 @@ class Courier:
 
     def report(self, run: str, destination: Destination) -> float | None:
         """The port's `report`."""
-        with self._there.store.transaction() as ledger:
+        with self._world.store.transaction() as ledger:
             found = ledger.reaper.run(run)
         data = (found.result or {}).get("reports", {}).get(str(destination)) if found else None
         if found is None or data is None:
@@ -94,7 +96,7 @@ class Courier:
     def _report(self, destination: Destination, data: Mapping[str, Any]) -> float | None:
         adapter = self._adapters[destination.service]
         room = _room(adapter, destination)
-        return None if room is None else self._post(adapter, room, notes.report(data, self._there.clock.now()))
+        return None if room is None else self._post(adapter, room, notes.report(data, self._world.clock.now()))
 
     def _patiently(self, since: datetime, destination: Destination, tell: Callable[[], float | None]) -> float | None:
         """What `tell` returns; when the service is away, in how many seconds to try again."""
@@ -103,7 +105,7 @@ class Courier:
         except RateLimited as limited:
             return limited.retry_after
         except Unavailable as error:
-            age = (self._there.clock.now() - since).total_seconds()
+            age = (self._world.clock.now() - since).total_seconds()
             log.info("%s: a notice waits: %s", destination, error.message)
             return min(LONGEST_PAUSE_S, max(1.0, age / 10))
         except BrinepoolError as error:
@@ -118,42 +120,58 @@ class Courier:
         asked_in = operation.actor.room if operation else None
         if room is None or (destination.name and asked_in == str(Place(adapter.service, room))):
             return None  # there is no such room in this service; or it is told in its own right, as the one asked in
+        if destination.account and self._is_told_anyway(event, operation, Place(adapter.service, room)):
+            return None
         place = Place(adapter.service, room)
         if operation is None:
             return self._of_environment(adapter, room, event, notice)
-        seen = operations.look(self._there, operation.id)
+        seen = operations.look(self._world, operation.id)
         if notice is Notice.CREATED:
             return self._post(adapter, room, notes.begun(seen))
         if destination.room and asked_in == str(place):
             return self._close(adapter, place, event, seen)
         return self._post(adapter, room, notes.ended(seen))
 
+    def _is_told_anyway(self, event: Event, operation: Operation | None, place: Place) -> bool:
+        """Whether the place where somebody is told directly is one that is told as a room."""
+        with self._world.store.transaction() as ledger:
+            found = (
+                ledger.environment_by_id(operation.environment) if operation else ledger.environment(event.environment)
+            )
+        if found is None:
+            return False
+        template = self._world.templates.current().templates.get(found.template)
+        asked_in = operation.actor.room if operation else None
+        return str(place) == asked_in or Destination(place.service, room=place.room) in home(
+            found, template, self.services
+        )
+
     def _of_environment(self, adapter: ChatAdapter, room: str, event: Event, notice: Notice) -> float | None:
         """A warning counts from when it has arrived."""
-        reply, owner = notes.of_environment(self._there, event, notice)
+        reply, owner = notes.of_environment(self._world, event, notice)
         if notice is Notice.EXPIRING and adapter.abilities.mentions:
             reply = reply.model_copy(update={"mention": self._accounts_in(adapter.service, owner)})
         if (wait := self._post(adapter, room, reply)) is not None:
             return wait
         if notice is Notice.EXPIRING:
-            with self._there.store.transaction() as ledger:
-                ledger.reaper.delivered(event.seq, self._there.clock.now())
+            with self._world.store.transaction() as ledger:
+                ledger.reaper.delivered(event.seq, self._world.clock.now())
         return None
 
     def _accounts_in(self, service: str, person: str) -> tuple[str, ...]:
-        with self._there.store.transaction() as ledger:
-            known = people.accounts(self._there, ledger, person)
+        with self._world.store.transaction() as ledger:
+            known = people.accounts(self._world, ledger, person)
         return tuple(account for where, account in known if where == service)[:1]
 
     def _close(self, adapter: ChatAdapter, place: Place, event: Event, seen: Accepted) -> float | None:
         """The operation has ended: its card becomes the outcome, and whoever asked is mentioned below it."""
         operation = seen.operation.id
-        with self._there.store.transaction() as ledger:
+        with self._world.store.transaction() as ledger:
             card = ledger.chat.card(operation, place)
         if card is None:
             return self._post(adapter, place.room, notes.ended(seen))
         if card.message is None:
-            if (self._there.clock.now() - event.at).total_seconds() < CARD_PATIENCE_S:
+            if (self._world.clock.now() - event.at).total_seconds() < CARD_PATIENCE_S:
                 return NOT_POSTED_YET_S
             self._change(card, closed=True)
             return self._post(adapter, place.room, notes.ended(seen))
@@ -192,7 +210,7 @@ class Courier:
         return self._post(adapter, card.place.room, below, thread)
 
     def _mention(self, adapter: ChatAdapter, card: Card, seen: Accepted) -> tuple[str, ...]:
-        with self._there.store.transaction() as ledger:
+        with self._world.store.transaction() as ledger:
             muted = ledger.chat.notices_of(seen.operation.actor) is NoticeMode.MUTE
         return () if muted or not adapter.abilities.mentions else (card.account,)
 
@@ -207,7 +225,7 @@ class Courier:
     # Progress
 
     def _watch(self, adapter: ChatAdapter) -> None:
-        board, hub = Board(self._there), self._there.hub
+        board, hub = Board(self._world), self._world.hub
         while not self._ending.is_set():
             seen = hub.count
             try:
@@ -219,7 +237,7 @@ class Courier:
 
     def _refresh(self, adapter: ChatAdapter, board: Board) -> None:
         """Each open card whose turn it is, the longest waiting first."""
-        with self._there.store.transaction() as ledger:
+        with self._world.store.transaction() as ledger:
             open_cards = ledger.chat.open_cards(adapter.service)
         for card in board.in_turn(open_cards):
             if self._ending.is_set():
@@ -229,7 +247,7 @@ class Courier:
 
     def _edit(self, adapter: ChatAdapter, card: Card, reply: Reply, board: Board) -> None:
         with self._locks[adapter.service]:
-            with self._there.store.transaction() as ledger:
+            with self._world.store.transaction() as ledger:
                 now = ledger.chat.card(card.operation, card.place)
             if now is None or now.closed or now.message is None:
                 return
@@ -246,13 +264,8 @@ class Courier:
 
     # Helpers
 
-    @property
-    def _there(self) -> World:
-        assert self._world is not None, "not started"  # noqa: S101
-        return self._world
-
     def _change(self, card: Card, **changes: object) -> None:
-        with self._there.store.transaction() as ledger:
+        with self._world.store.transaction() as ledger:
             ledger.chat.change_card(card.operation, card.place, **changes)
 
     def _pause(self, seconds: float) -> None:

@@ -28,10 +28,9 @@ class Chats:
     """Nothing connects before `start`."""
 
     def __init__(self, world: World, adapters: Sequence[ChatAdapter]) -> None:
-        self._world = world
         self.adapters = tuple(adapters)
         self.desk = BrinepoolDesk(world)
-        self.courier = Courier(self.adapters)
+        self.courier = Courier(world, self.adapters)
 
     @property
     def console(self) -> Console:
@@ -42,7 +41,7 @@ class Chats:
 
     def start(self) -> None:
         """Connect to every service, and begin to keep cards up to date. A service that is away does not matter."""
-        self.courier.start(self._world)
+        self.courier.start()
         for adapter in self.adapters:
             adapter.start(self.desk)
 

@@ -20,6 +20,7 @@ class Verb(StrEnum):
     TERMINATE = "terminate"
     EXTEND = "extend"
     RETRY = "retry"
+    CANCEL = "cancel"
     HOLD = "hold"
     RELEASE = "release"
     PROTECT = "protect"

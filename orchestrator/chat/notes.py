@@ -29,11 +29,12 @@ def ended(seen: Accepted) -> Reply:
 
 def below(seen: Accepted, outcome: Reply, mention: tuple[str, ...], details: bool) -> Reply | None:
     """Below the card: whoever asked is notified, with the details of a failure. None when there is neither."""
-    code = outcome.details.code if details and outcome.details else ""
-    if not mention and not code:
+    more = outcome.details if details else None
+    if not mention and not more:
         return None
     if seen.operation.state is OperationState.FAILED:
-        return Reply(title=outcome.title, tone=Tone.BAD, lines=outcome.lines, code=code, mention=mention)
+        lines, code = (more.lines, more.code) if more else ((), "")
+        return Reply(title=outcome.title, tone=Tone.BAD, lines=(*outcome.lines, *lines), code=code, mention=mention)
     return Reply(title=outcome.title, tone=outcome.tone, mention=mention)
 
 

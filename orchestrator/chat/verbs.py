@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from orchestrator.commands import branches, environments, find, operations, permissions, servers, templates
+from orchestrator.commands import branches, cancelling, environments, find, operations, permissions, servers, templates
 from orchestrator.commands.views import Accepted, CreateEnvironment, CreateServer, Deploy, Extend, Terminate
 from orchestrator.domain.conversation import Outcome
 from orchestrator.domain.errors import BadInput, Conflict, NotFound
@@ -99,6 +99,21 @@ def _retry(talk: Talk, command: Command) -> Said:
     return _cards(talk, started)
 
 
+def _cancel(talk: Talk, command: Command) -> Said:
+    ended = [cancelling.cancel(talk.world, talk.actor, _environment_of(talk, each)) for each in command.targets]
+    begun = [each for each in ended if not each.operation.state.ended]
+    if begun:
+        return _cards(talk, begun)
+    titles = [each.operation.failure.title for each in ended if each.operation.failure]
+    lines = [f"{each.environment.name} is {each.environment.status}." for each in ended]
+    reply = cards.note(" ".join(titles), *lines, tone=Tone.WARNING)
+    return Said(reply, Outcome.ACCEPTED, ended[0].operation.id)
+
+
+def _environment_of(talk: Talk, target: str) -> str:
+    return talk.server(target).environment if _is_server(talk, target) else target
+
+
 # Looking
 
 
@@ -125,7 +140,7 @@ def _why(talk: Talk, command: Command) -> Said:
         return Said(cards.note(f"Nothing failed on {name}.", tone=Tone.GOOD))
     lines = cards.failure_lines(failure)
     who = "This is for ops." if failure.audience == "ops" and "ops" not in " ".join(lines) else ""
-    told = tuple(line for line in (*lines[1:], who) if line)
+    told = tuple(line for line in (*lines[1:], who, *cards.more_about(failure)) if line)
     return Said(Reply(title=lines[0], tone=Tone.BAD, lines=told, code=mask_secrets(failure.evidence)))
 
 
@@ -311,6 +326,7 @@ _VERBS: dict[Verb, Callable[[Talk, Command], Said]] = {
     Verb.TERMINATE: _terminate,
     Verb.EXTEND: _extend,
     Verb.RETRY: _retry,
+    Verb.CANCEL: _cancel,
     Verb.HOLD: keeping.hold,
     Verb.RELEASE: keeping.release,
     Verb.PROTECT: keeping.protect,

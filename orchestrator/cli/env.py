@@ -18,6 +18,7 @@ from orchestrator.commands.views import (
 
 from . import render
 from .client import path
+from .job import failure_option, show_failures
 from .moments import METAVAR, moment
 from .session import Session, json_option, pass_session
 from .waiting import carry_on, confirmed, wait_option, watch
@@ -87,23 +88,29 @@ def list_all(session: Session, ended: bool, owner: str | None) -> None:
 @env.command()
 @click.argument("name")
 @click.option("--follow", "-f", "keep", is_flag=True, help="Watch what is going on there, until it has ended.")
+@failure_option
 @json_option
 @pass_session
-def show(session: Session, name: str, keep: bool) -> None:
+def show(session: Session, name: str, keep: bool, failure: str) -> None:
     """Show an environment with its servers.
 
     \b
     Examples:
       brine env show cart-test
       brine env show cart-test --follow
+      brine env show cart-test --failure full
     """
+    _at_most_one("--follow", keep, "--failure full", failure == "full")
     found = session.client.one(EnvironmentView, path("environments", name))
     if keep:
         watch(session, session.client.one(OperationView, path("operations", found.operation)), name)
         return
-    session.show(found, render.environment(found), "", render.servers(found.servers))
+    if failure == "short" or not session.as_json:
+        session.show(found, render.environment(found), "", render.servers(found.servers))
     if found.failure and not session.as_json:
         session.say("\n" + "\n".join(render.failure_lines(found.failure)))
+    if failure == "full":
+        show_failures(session, found, found.servers)
 
 
 @env.command()
@@ -217,6 +224,30 @@ def terminate(session: Session, name: str, yes: bool, wait: bool) -> None:
     else:
         question = ""
     carry_on(session, confirmed(session, name, question, yes, ask), wait)
+
+
+@env.command()
+@click.argument("name")
+@wait_option
+@json_option
+@pass_session
+def cancel(session: Session, name: str, wait: bool) -> None:
+    """Cancel what is being done to an environment.
+
+    A create is undone: the environment is terminated. A deploy or a retry leaves it failed, and a highstate that runs
+    is ended.
+
+    \b
+    Example:
+      brine env cancel cart-test
+    """
+    accepted = session.client.post(Accepted, path("environments", name, "cancel"))
+    if not accepted.operation.state.ended:
+        carry_on(session, accepted, wait)
+        return
+    failure = accepted.operation.failure
+    told = render.failure_lines(failure) if failure else [f"The {accepted.operation.kind} of {name} was cancelled."]
+    session.show(accepted, *told, f"{name} is {accepted.environment.status}.")
 
 
 @env.command()

@@ -18,6 +18,8 @@ from . import stack
 from .audit import audit
 from .chat import chat
 from .env import env
+from .failures import failures
+from .job import job
 from .reap import reap, schedule
 from .render import plain
 from .serve import serve
@@ -41,7 +43,10 @@ def brine() -> None:
     """
 
 
-for command in (stack.up, stack.down, stack.status, env, server, template, reap, schedule, audit, chat, serve):
+COMMANDS = (
+    stack.up, stack.down, stack.status, env, server, template, failures, job, reap, schedule, audit, chat, serve,
+)  # fmt: skip
+for command in COMMANDS:
     brine.add_command(command)
 
 

@@ -29,6 +29,13 @@ class Display(AbstractContextManager["Display"], Protocol):
         """The connection was lost, and is being tried again."""
 
 
+def waited(step: ProgressView) -> str:
+    """`waiting for salt-api, which does not answer, since 12s`, or `resumed: …`; "" for any other step."""
+    if step.server is not None or step.state is None:
+        return ""
+    return f"waiting for {step.state}" if step.phase == "waiting" else f"{step.phase}: {step.state}"
+
+
 def display(console: Console, quiet: bool) -> Display:
     """The display that suits: none, a live table, or lines."""
     if quiet:
@@ -61,7 +68,7 @@ class Lines(Silence):
 
     def step(self, step: ProgressView) -> None:
         """One line: when, who, what."""
-        what = f"{step.phase}: {step.state} ({step.n}/{step.of})" if step.state else step.phase
+        what = f"{step.phase}: {step.state} ({step.n}/{step.of})" if step.n is not None else waited(step) or step.phase
         self._last.pop("", None)
         self._say(step.server or "operation", plain(what), f"{step.elapsed_s:7.1f} s  ")
 
@@ -82,6 +89,7 @@ class Board:
         self._rows: dict[str, ProgressView] = {}
         self._seen_at: dict[str, float] = {}
         self._notice = ""
+        self._waiting = ""
         self._spinners: dict[str, Spinner] = {}
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
 
@@ -97,7 +105,9 @@ class Board:
     def step(self, step: ProgressView) -> None:
         """The row of its server changes."""
         self._notice = ""
-        if step.server is not None:
+        if step.server is None:
+            self._waiting = f"{waited(step).capitalize()} …" if step.phase == "waiting" else ""
+        else:
             self._rows[step.server] = step
             self._seen_at[step.server] = time.monotonic()
 
@@ -113,7 +123,8 @@ class Board:
                 self._mark(step), Text(plain(name)), status_text(step.phase), _bar(step), _state(step),
                 Text(f"{self._elapsed(step):.1f} s", style="dim"),
             )  # fmt: skip
-        return Group(table, Text(f"!  {self._notice}", style="yellow")) if self._notice else table
+        said = self._notice or self._waiting
+        return Group(table, Text(f"!  {plain(said)}", style="yellow")) if said else table
 
     def _mark(self, step: ProgressView) -> RenderableType:
         if step.phase in ("ready", "terminated"):

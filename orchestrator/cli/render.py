@@ -2,10 +2,13 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -77,15 +80,14 @@ def environments(found: Sequence[EnvironmentView]) -> Table:
     return table
 
 
-def servers(found: Sequence[ServerView]) -> Table:
+def servers(found: Sequence[ServerView]) -> "Fitting":
     """One line for each server."""
-    table = _table("SERVER", "STATUS", "BRANCH", "COMMIT", "URL", "APP", "OWNER", "AGE")
-    for each in found:
-        _row(
-            table, each.name, status_text(each.status), each.branch, (each.commit or "")[:10],
-            each.url or each.address or "", each.app, each.owner, ago(each.age_s),
-        )  # fmt: skip
-    return table
+    rows = [
+        (each.name, status_text(each.status), each.branch, (each.commit or "")[:10], each.url or each.address or "",
+         each.app, each.owner, ago(each.age_s))
+        for each in found
+    ]  # fmt: skip
+    return Fitting(("SERVER", "STATUS", "BRANCH", "COMMIT", "URL", "APP", "OWNER", "AGE"), rows, needed=3)
 
 
 def environment(view: EnvironmentView) -> Table:
@@ -95,6 +97,8 @@ def environment(view: EnvironmentView) -> Table:
     _row(table, "status", _status(view))
     if view.degraded:
         _row(table, "degraded", Text(plain(view.degraded), style="yellow"))
+    if view.waiting_for:
+        _row(table, "waiting for", Text(plain(view.waiting_for), style="yellow"))
     _row(table, "template", view.template)
     _row(table, "branches", branches(view.branches))
     if view.uses:
@@ -217,6 +221,25 @@ def _count(role: RoleView) -> str:
 
 def _local(at: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+class Fitting:
+    """A table that leaves out its last columns, but for the `needed` first ones, until a line fits on the terminal."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], needed: int) -> None:
+        self._columns, self._rows, self._needed = columns, rows, needed
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.update(max_width=sys.maxsize)
+        tables = map(self._of_width, range(len(self._columns), self._needed, -1))
+        fits = (table for table in tables if Measurement.get(console, wide, table).maximum <= options.max_width)
+        yield next(fits, self._of_width(self._needed))
+
+    def _of_width(self, columns: int) -> Table:
+        table = _table(*self._columns[:columns])
+        for row in self._rows:
+            _row(table, *row[:columns])
+        return table
 
 
 def _table(*columns: str) -> Table:

@@ -6,6 +6,7 @@ from orchestrator.commands.views import Accepted, CreateServer, Deploy, LogView,
 
 from . import render
 from .client import path
+from .job import failure_option, show_failures
 from .session import Session, json_option, pass_session
 from .waiting import carry_on, confirmed, wait_option
 
@@ -61,19 +62,24 @@ def list_all(session: Session, environment: str | None) -> None:
 
 @server.command()
 @click.argument("name")
+@failure_option
 @json_option
 @pass_session
-def show(session: Session, name: str) -> None:
+def show(session: Session, name: str, failure: str) -> None:
     """Show a server.
 
     \b
-    Example:
+    Examples:
       brine server show cart-test-web-1
+      brine server show cart-test-web-1 --failure full
     """
     found = session.client.one(ServerView, path("servers", name))
-    session.show(found, render.server(found))
+    if failure == "short" or not session.as_json:
+        session.show(found, render.server(found))
     if found.failure and not session.as_json:
         session.say("\n" + "\n".join(render.failure_lines(found.failure)))
+    if failure == "full":
+        show_failures(session, found, [found])
 
 
 @server.command()

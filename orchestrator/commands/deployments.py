@@ -9,7 +9,7 @@ from orchestrator.domain.wiring import siblings
 from orchestrator.ports import Ledger
 
 from . import branches, find
-from .operations import accept, new
+from .operations import Asking, accept, new
 from .views import Accepted
 from .world import World
 
@@ -34,10 +34,10 @@ def deploy_to(
         request = {"asked": dict(asked), "what": what, "branches": chosen, "notes": notes}
         operation = new(actor, Kind.DEPLOY, environment.id, request, world)
         ledger.add_operation(operation, key)
-        ledger.take_over(environment.id, operation)
+        ledger.take_over(environment.id, operation, after=now.operation)
         return operation, notes
 
-    return accept(world, write_down)
+    return accept(world, Asking(actor, frozenset({Kind.DEPLOY}), asked, key), write_down)
 
 
 def _concerned(

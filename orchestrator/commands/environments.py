@@ -7,7 +7,8 @@ from ulid import ULID
 from orchestrator.domain.durations import parse_duration
 from orchestrator.domain.environment import Actor, Environment, Kind, Operation
 from orchestrator.domain.errors import Conflict
-from orchestrator.domain.failures import listed
+from orchestrator.domain.failures import Failure, listed
+from orchestrator.domain.leaks import is_degraded
 from orchestrator.domain.lifecycle import EnvironmentStatus, Target
 from orchestrator.domain.policy import Act
 from orchestrator.domain.reaping import extended, policy_of
@@ -16,7 +17,7 @@ from orchestrator.ports import Ledger
 
 from . import find, permissions
 from .deployments import deploy_to
-from .operations import accept, new, replayed
+from .operations import Asking, accept, new, replayed
 from .plan import Plan, new_name, plan, used, within_limits, write
 from .show import environment_view, event_view
 from .views import Accepted, CreateEnvironment, Deploy, EnvironmentView, EventView, Extend, Terminate
@@ -30,18 +31,21 @@ def create(world: World, actor: Actor, ask: CreateEnvironment, key: str | None =
     """
     permissions.check(world, actor, Act.CREATE, ask.template)
     asked = ask.model_dump(mode="json", exclude_defaults=True)
-    if (known := replayed(world, actor, key, {Kind.CREATE}, asked)) is not None:
+    asking = Asking(actor, frozenset({Kind.CREATE}), asked, key)
+    if (known := replayed(world, asking)) is not None:
         return known
     decided = plan(world, ask)
 
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
+        if ask.name:
+            find.unclaimed(ledger, ask.name, world)
         within_limits(ledger, decided.template, actor.person)
         environment, operation = _new_environment(ledger, world, actor, ask, decided)
         write(ledger, decided, environment)
         ledger.add_operation(operation, key)
         return operation, decided.notes
 
-    return accept(world, write_down)
+    return accept(world, asking, write_down)
 
 
 def _new_environment(
@@ -86,12 +90,11 @@ def show(world: World, name: str) -> EnvironmentView:
 def deploy(world: World, actor: Actor, name: str, ask: Deploy, key: str | None = None) -> Accepted:
     """Deploy a branch (or `app/branch`) to the servers of an environment that it concerns."""
     asked = {"environment": name, "what": ask.what}
-    if (known := replayed(world, actor, key, {Kind.DEPLOY}, asked)) is not None:
+    if (known := replayed(world, Asking(actor, frozenset({Kind.DEPLOY}), asked, key))) is not None:
         return known
     with world.store.transaction() as ledger:
         environment = find.environment(ledger, name, world)
         permissions.check(world, actor, Act.DEPLOY, environment.template)
-        find.not_terminating(environment)
         servers = ledger.servers(environment.id)
     return deploy_to(world, actor, environment, servers, asked, key)
 
@@ -127,7 +130,8 @@ def terminate(
     """
 
     asked = asked or {"environment": name}
-    if (known := replayed(world, actor, key, {Kind.TERMINATE}, asked)) is not None:
+    asking = Asking(actor, frozenset({Kind.TERMINATE}), asked, key)
+    if (known := replayed(world, asking)) is not None:
         return known
 
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
@@ -136,41 +140,55 @@ def terminate(
         running = ledger.operation(found.operation)
         if found.status is EnvironmentStatus.TERMINATING and running and not running.state.ended:
             return running, [f"{name} is being terminated already."]
-        users = ledger.users_of(found.id)
-        if users and not ask.confirmed:
-            names, verb = [user.name for user in users], "uses" if len(users) == 1 else "use"
-            raise Conflict("needed-by-others", f"{listed(names)} {verb} {name} and would be left without it.")
-        operation = new(actor, Kind.TERMINATE, found.id, {"asked": asked}, world)
-        ledger.add_operation(operation, key)
-        begin_termination(ledger, found, operation)
-        for user in users:
-            ledger.change_environment(
-                user.id, actor, "environment.degraded", degraded=f"{name}, which it used, is gone."
-            )
-        return operation, []
+        return end(ledger, world, asking, found, ask), []
 
-    return accept(world, write_down)
+    return accept(world, asking, write_down)
+
+
+def end(
+    ledger: Ledger, world: World, asking: Asking, found: Environment, ask: Terminate, why: Failure | None = None
+) -> Operation:
+    """The operation that takes an environment away, added and in charge. `why`: for what it cancels, if anything.
+
+    Conflict("needed-by-others") when other environments use it and the request is not confirmed.
+    """
+    users = ledger.users_of(found.id)
+    if users and not ask.confirmed:
+        names, verb = [user.name for user in users], "uses" if len(users) == 1 else "use"
+        raise Conflict("needed-by-others", f"{listed(names)} {verb} {found.name} and would be left without it.")
+    operation = new(asking.actor, Kind.TERMINATE, found.id, {"asked": dict(asking.asked)}, world)
+    ledger.add_operation(operation, asking.key)
+    begin_termination(ledger, found, operation, why)
+    for user in users:
+        degraded = f"{found.name}, which it used, is gone."
+        ledger.change_environment(user.id, asking.actor, "environment.degraded", degraded=degraded)
+    return operation
 
 
 def retry(world: World, actor: Actor, name: str, key: str | None = None) -> Accepted:
-    """Try again what failed: every server that is not ready is completed. Conflict unless the environment failed."""
+    """Try again what failed: every server that is not ready is completed, and one that is degraded made anew.
+
+    Conflict unless the environment failed, or has a degraded server.
+    """
 
     asked = {"environment": name}
-    if (known := replayed(world, actor, key, {Kind.RETRY}, asked)) is not None:
+    asking = Asking(actor, frozenset({Kind.RETRY}), asked, key)
+    if (known := replayed(world, asking)) is not None:
         return known
 
     def write_down(ledger: Ledger) -> tuple[Operation, list[str]]:
         found = find.environment(ledger, name, world)
         permissions.check(world, actor, Act.RETRY, found.template)
         find.idle(ledger, found, world)
-        if found.status is not EnvironmentStatus.FAILED:
+        degraded = any(is_degraded(server) for server in ledger.servers(found.id))
+        if found.status is not EnvironmentStatus.FAILED and not degraded:
             raise Conflict("nothing-to-retry", f"{name} is {found.status}; there is nothing to retry.")
         operation = new(actor, Kind.RETRY, found.id, {"asked": asked}, world)
         ledger.add_operation(operation, key)
-        ledger.take_over(found.id, operation)
+        ledger.take_over(found.id, operation, after=found.operation)
         return operation, []
 
-    return accept(world, write_down)
+    return accept(world, asking, write_down)
 
 
 def events(world: World, name: str, after: int = 0, limit: int = 200) -> list[EventView]:

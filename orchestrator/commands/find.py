@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 from orchestrator.domain.durations import format_duration
-from orchestrator.domain.environment import Environment, Operation, Server
+from orchestrator.domain.environment import Environment, Kind, Operation, Server
 from orchestrator.domain.errors import BadInput, Conflict, NotFound
 from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus
 from orchestrator.domain.template import Template
@@ -61,16 +61,37 @@ def not_terminating(found: Environment) -> None:
 
 
 def idle(ledger: Ledger, found: Environment, world: World) -> None:
-    """Conflict when an operation is at work on the environment; it says whose, what and since when."""
-    not_terminating(found)
+    """Conflict when an operation is at work on the environment; it says who does what, and since when."""
     running = ledger.operation(found.operation)
-    if running is not None and not running.state.ended:
-        span = format_duration(world.clock.now() - running.requested_at)
-        raise Conflict(
-            "environment-busy",
-            f"{running.actor.person} is {doing(running)} {found.name}, for {span} by now; "
-            "wait until that has ended, or terminate the environment.",
-        )
+    if running is None or running.state.ended:
+        not_terminating(found)
+        return
+    sentence = at_work(running, found, world)
+    if running.kind is Kind.TERMINATE:
+        raise Conflict("environment-terminating", f"{sentence}; create a new environment.")
+    other = "terminate the environment" if running.kind is Kind.TERMINATE_SERVER else _cancelling(found.name)
+    raise Conflict("environment-busy", f"{sentence}; wait for it, or {other}.")
+
+
+def unclaimed(ledger: Ledger, name: str, world: World) -> None:
+    """Conflict when an environment of that name has not ended; it says whose it is, and what is being done to it."""
+    taken = ledger.environment(name)
+    if taken is None or taken.status is EnvironmentStatus.TERMINATED:
+        return
+    running, whose = ledger.operation(taken.operation), f"There is an environment “{name}” already"
+    if running is None or running.state.ended:
+        raise Conflict("name-taken", f"{whose} (it is {taken.owner}'s); choose another name.")
+    raise Conflict("name-taken", f"{whose}: {at_work(running, taken, world)}; choose another name.")
+
+
+def at_work(running: Operation, found: Environment, world: World) -> str:
+    """Who does what, and since when: “alice is deploying web to cart-test since 20s”."""
+    span = format_duration(world.clock.now() - running.requested_at)
+    return f"{running.actor.person} is {doing(running)} {found.name} since {span}"
+
+
+def _cancelling(name: str) -> str:
+    return f"cancel it with `brine env cancel {name}`"
 
 
 def doing(operation: Operation) -> str:

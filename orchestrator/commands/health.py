@@ -1,21 +1,36 @@
 """Whether Brinepool itself is well."""
 
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from orchestrator.domain.errors import Unavailable
 
 from .world import World
 
+_SALT = {"salt-unreachable": "unreachable", "salt-login-refused": "login-refused", "salt-unanswered": "slow"}
 
-def ready(world: World) -> list[str]:
-    """What is not ready, a sentence each; empty when everything is."""
-    problems = []
-    for check in (world.store.ping, world.salt.health):
-        try:
-            check()
-        except Unavailable as error:
-            problems.append(error.message)
-    return problems
+
+@dataclass(frozen=True)
+class Readiness:
+    """`missing`: what is not ready, in sentences. `salt`: answers | unreachable | login-refused | slow | nonsense."""
+
+    missing: list[str]
+    salt: str
+
+
+def ready(world: World) -> Readiness:
+    """Whether Brinepool can do its work; nothing is missing when it can."""
+    missing, salt = [], "answers"
+    try:
+        world.store.ping()
+    except Unavailable as error:
+        missing.append(error.message)
+    try:
+        world.salt.health()
+    except Unavailable as error:
+        missing.append(error.message)
+        salt = "nonsense" if error.extra.get("nonsense") else _SALT.get(error.code, "unreachable")
+    return Readiness(missing, salt)
 
 
 def live() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Operations: asking for one, and following it."""
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from .views import Accepted, OperationView, ProgressView
 from .world import World
 
 _PAGE = 500
+_ATTEMPTS = 5  # each is lost only to somebody who got something done meanwhile
 
 
 def show(world: World, operation: str) -> OperationView:
@@ -123,34 +124,58 @@ def new(actor: Actor, kind: Kind, environment: str, request: dict[str, Any], wor
     )
 
 
-def replayed(world: World, actor: Actor, key: str | None, kinds: set[Kind], asked: dict[str, Any]) -> Accepted | None:
+@dataclass(frozen=True)
+class Asking:
+    """A request that starts an operation: who asks for what, word by word, and under which Idempotency-Key.
+
+    `kinds`: what kinds of operation such a request may have become.
+    """
+
+    actor: Actor
+    kinds: frozenset[Kind]
+    asked: Mapping[str, Any]
+    key: str | None = None
+
+
+def replayed(world: World, asking: Asking) -> Accepted | None:
     """What was accepted under this Idempotency-Key before; None for a new key.
 
     BadInput when the key stood for another request.
     """
-    if key is None:
+    if asking.key is None:
         return None
     with world.store.transaction() as ledger:
-        known = ledger.operation_of_key(actor.person, key)
-        if known is None:
-            return None
-        if known.kind not in kinds or known.request.get("asked") != asked:
-            raise BadInput("key-reused", "This Idempotency-Key was used for another request; make a new one for each.")
-        return _accepted(world, ledger, known, [])
+        return _replayed(world, ledger, asking)
 
 
-def accept(world: World, ask: Callable[[Ledger], tuple[Operation, list[str]]]) -> Accepted:
+def _replayed(world: World, ledger: Ledger, asking: Asking) -> Accepted | None:
+    known = ledger.operation_of_key(asking.actor.person, asking.key) if asking.key else None
+    if known is None:
+        return None
+    if known.kind not in asking.kinds or known.request.get("asked") != asking.asked:
+        raise BadInput("key-reused", "This Idempotency-Key was used for another request; make a new one for each.")
+    return _accepted(world, ledger, known, [])
+
+
+def accept(world: World, asking: Asking, ask: Callable[[Ledger], tuple[Operation, list[str]]]) -> Accepted:
     """Write down what `ask` decides, in one transaction, then start it.
 
-    `ask` returns the operation (already added, or one that was running) and notes for the person. Conflict when
-    somebody else was faster.
+    `ask` returns the operation (already added, or one that was running) and notes for the person. When somebody else
+    was faster it is asked again, so that it says what they are doing. The same key at the same moment is one operation.
     """
-    try:
-        with world.store.transaction() as ledger:
-            operation, notes = ask(ledger)
-            accepted = _accepted(world, ledger, operation, notes)
-    except Superseded as error:
-        raise Conflict("environment-busy", "Somebody else was faster; look at it and ask again.") from error
+    for _ in range(_ATTEMPTS):
+        try:
+            with world.store.transaction() as ledger:
+                ledger.reaper.alone()  # else what is read here may be changed before it is acted on
+                if (known := _replayed(world, ledger, asking)) is not None:
+                    return known
+                operation, notes = ask(ledger)
+                accepted = _accepted(world, ledger, operation, notes)
+            break
+        except Superseded:
+            continue
+    else:
+        raise Conflict("environment-busy", "Others are at work on it right now; look at it and ask again.")
     if operation.state is OperationState.PENDING:
         world.start(operation)
     world.hub.notify()

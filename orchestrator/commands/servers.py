@@ -10,7 +10,7 @@ from orchestrator.ports import Ledger, SaltRefused
 
 from . import environments, find, permissions
 from .deployments import deploy_to
-from .operations import accept, new, replayed
+from .operations import Asking, accept, new, replayed
 from .show import server_view
 from .views import Accepted, CreateEnvironment, CreateServer, Deploy, LogView, ServerView, Terminate
 from .world import World
@@ -49,13 +49,12 @@ def create(world: World, actor: Actor, ask: CreateServer, key: str | None = None
 def deploy(world: World, actor: Actor, name: str, ask: Deploy, key: str | None = None) -> Accepted:
     """Deploy a branch to one server."""
     asked = {"server": name, "what": ask.what}
-    if (known := replayed(world, actor, key, {Kind.DEPLOY}, asked)) is not None:
+    if (known := replayed(world, Asking(actor, frozenset({Kind.DEPLOY}), asked, key))) is not None:
         return known
     with world.store.transaction() as ledger:
         server = find.server(ledger, name)
         environment = ledger.environment_by_id(server.environment)
         permissions.check(world, actor, Act.DEPLOY, environment.template)
-        find.not_terminating(environment)
     return deploy_to(world, actor, environment, [server], asked, key)
 
 
@@ -65,7 +64,8 @@ def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | 
     Conflict("needed-by-others") when other servers point at it and the request is not confirmed.
     """
     asked = {"server": name}
-    if (known := replayed(world, actor, key, {Kind.TERMINATE_SERVER, Kind.TERMINATE}, asked)) is not None:
+    asking = Asking(actor, frozenset({Kind.TERMINATE_SERVER, Kind.TERMINATE}), asked, key)
+    if (known := replayed(world, asking)) is not None:
         return known
     with world.store.transaction() as ledger:
         server = find.server(ledger, name)
@@ -82,13 +82,13 @@ def terminate(world: World, actor: Actor, name: str, ask: Terminate, key: str | 
             _nobody_needs(world, ledger, server, now)
         operation = new(actor, Kind.TERMINATE_SERVER, now.id, {"asked": asked, "server": name}, world)
         ledger.add_operation(operation, key)
-        ledger.take_over(now.id, operation)
+        ledger.take_over(now.id, operation, after=now.operation)
         ledger.move_environment(now.id, operation.id, EnvironmentStatus.DEPLOYING)
         going = {"kind": "server.terminating", "target": Target.GONE}
         ledger.move_server(now.id, name, operation.id, ServerStatus.TERMINATING, **going)
         return operation, []
 
-    return accept(world, write_down)
+    return accept(world, asking, write_down)
 
 
 def _nobody_needs(world: World, ledger: Ledger, server: Server, environment: Environment) -> None:

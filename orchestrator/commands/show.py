@@ -3,7 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from orchestrator.domain.durations import format_duration
 from orchestrator.domain.environment import Environment, Event, Operation, Server
+from orchestrator.domain.leaks import why_degraded
 from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus
 from orchestrator.ports import Ledger
 
@@ -25,7 +27,7 @@ def environment_view(ledger: Ledger, found: Environment, now: datetime, whole: b
         template=found.template,
         owner=found.owner,
         status=found.status,
-        degraded=found.degraded,
+        degraded=" ".join(filter(None, (found.degraded, why_degraded(servers)))) or None,
         uses=ledger.environment_by_id(found.uses).name if found.uses else None,
         branches={role: ", ".join(sorted(names)) for role, names in branches.items()},
         servers_total=len(servers),
@@ -37,8 +39,16 @@ def environment_view(ledger: Ledger, found: Environment, now: datetime, whole: b
         operation=found.operation,
         failure=FailureView.of(found.failure),
         **_keepers(found, now),
+        waiting_for=_waiting_for(ledger, found, now) if whole else None,
         servers=[server_view(server, found, now) for server in servers] if whole else [],
     )
+
+
+def _waiting_for(ledger: Ledger, found: Environment, now: datetime) -> str | None:
+    operation = ledger.operation(found.operation)
+    if operation is None or operation.state.ended or (event := ledger.waiting(operation.id)) is None:
+        return None
+    return f"{event.data['what']}, since {format_duration(now - datetime.fromisoformat(event.data['since']))}"
 
 
 def _keepers(found: Environment, now: datetime) -> dict[str, Any]:
@@ -69,6 +79,9 @@ def server_view(server: Server, environment: Environment, now: datetime) -> Serv
         ready_at=server.ready_at,
         age_s=_seconds(now - server.created_at),
         failure=FailureView.of(server.failure),
+        jid=server.jid,
+        degraded=server.degraded,
+        degraded_since=server.degraded_since,
     )
 
 

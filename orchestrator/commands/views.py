@@ -130,7 +130,7 @@ class Terminate(_Request):
 
 
 class FailureView(BaseModel):
-    """A root cause, told once."""
+    """A root cause, told once. `link`: where more is written about it, or ""."""
 
     code: str
     title: str
@@ -139,6 +139,7 @@ class FailureView(BaseModel):
     audience: Literal["developer", "ops"] = "developer"
     servers: list[str] = []
     evidence: str = ""
+    link: str = ""
 
     @classmethod
     def of(cls, failure: Failure | None) -> "FailureView | None":
@@ -147,7 +148,7 @@ class FailureView(BaseModel):
 
 
 class ServerView(BaseModel):
-    """A server as people see it. `age_s`: seconds since it was asked for."""
+    """A server as people see it. `age_s`: seconds since it was asked for. `jid`: Salt's job that configured it last."""
 
     name: str
     environment: str
@@ -164,12 +165,16 @@ class ServerView(BaseModel):
     ready_at: datetime | None
     age_s: int
     failure: FailureView | None
+    jid: str | None = None
+    degraded: str | None = None
+    degraded_since: datetime | None = None
 
 
 class EnvironmentView(BaseModel):
     """An environment as people see it. `branches`: what each role was asked to run.
 
-    `held_by`, `protected_by`: who keeps it from the reaper now, until when (None: without end).
+    `held_by`, `protected_by`: who keeps it from the reaper now, until when (None: without end). `waiting_for`: what its
+    operation waits for, and since when (“salt-api, which does not answer, since 12s”); only where one is shown.
     """
 
     name: str
@@ -191,6 +196,7 @@ class EnvironmentView(BaseModel):
     held_until: datetime | None = None
     protected_by: str | None = None
     protected_until: datetime | None = None
+    waiting_for: str | None = None
     servers: list[ServerView] = Field([], description="Only where one environment is shown.")
 
 
@@ -221,7 +227,8 @@ class Accepted(BaseModel):
 
 class ProgressView(BaseModel):
     """One step of progress. `phase`: requested, booting, configuring, ready, failed, terminating, terminated for a
-    server; the operation's state where `server` is null. `state`: the Salt state that just ended, the `n`th of `of`.
+    server; the operation's state where `server` is null, or waiting, then resumed. `state`: the Salt state that just
+    ended, the `n`th of `of`; with waiting, what for and since when.
     `elapsed_s`: seconds since the operation was asked for.
     """
 
@@ -287,6 +294,19 @@ class LogView(BaseModel):
 
     server: str
     lines: list[str]
+
+
+class SaltJobView(BaseModel):
+    """All that Salt's job cache has of a job, masked. `returns`: by minion, as Salt gives it: a dict of states, a list
+    of render errors, a string; null for a minion that has not returned (yet). `retcodes`: by minion, as Salt counts.
+    `function` and `arguments` are known of runners only.
+    """
+
+    jid: str
+    function: str = ""
+    arguments: list[Any] = []
+    returns: dict[str, Any]
+    retcodes: dict[str, int | None]
 
 
 class AuditView(BaseModel):

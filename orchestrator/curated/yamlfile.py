@@ -58,20 +58,33 @@ class Watched(Generic[M]):
 
 def read(file: Path, model: type[M], page: str) -> Read[M]:
     """The file as `model`; `page` is the documentation that lists its fields."""
-    try:
-        data = YAML(typ="rt").load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        return _wrong(CuratedProblem(str(file), 1, 1, "", f"cannot be read: {error.strerror}"))
-    except UnicodeDecodeError:
-        return _wrong(CuratedProblem(str(file), 1, 1, "", "is not text in UTF-8"))
-    except YAMLError as error:
-        return _wrong(_yaml_problem(file, error))
-    if not isinstance(data, dict):
-        return _wrong(CuratedProblem(str(file), 1, 1, "", f"is no mapping; see {page} for its fields"))
+    data = load(file, page)
+    if isinstance(data, CuratedProblem):
+        return Read(None, (data,))
     try:
         return Read(model.model_validate(data), (), data)
     except ValidationError as error:
-        return _wrong(*(_problem(file, data, found) for found in error.errors(include_url=False)))
+        return Read(None, problems(file, data, error))
+
+
+def load(file: Path, page: str) -> dict[str, Any] | CuratedProblem:
+    """The mapping that the file holds, which knows its lines, or why there is none."""
+    try:
+        data = YAML(typ="rt").load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        return CuratedProblem(str(file), 1, 1, "", f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        return CuratedProblem(str(file), 1, 1, "", "is not text in UTF-8")
+    except YAMLError as error:
+        return _yaml_problem(file, error)
+    if not isinstance(data, dict):
+        return CuratedProblem(str(file), 1, 1, "", f"is no mapping; see {page} for its fields")
+    return data
+
+
+def problems(file: Path, data: Any, error: ValidationError, within: tuple[Any, ...] = ()) -> tuple[CuratedProblem, ...]:
+    """What a model found wrong, with its place in the file. `within`: where in the file the model's data lie."""
+    return tuple(_problem(file, data, found, within) for found in error.errors(include_url=False))
 
 
 def position(data: Any, path: Sequence[Any]) -> tuple[int, int]:
@@ -89,18 +102,14 @@ def position(data: Any, path: Sequence[Any]) -> tuple[int, int]:
     return line, column
 
 
-def _wrong(*problems: CuratedProblem) -> Read[Any]:
-    return Read(None, problems)
-
-
 def _yaml_problem(file: Path, error: YAMLError) -> CuratedProblem:
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     what = (error.problem if isinstance(error, MarkedYAMLError) else None) or "this is not YAML"
     return CuratedProblem(str(file), mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, "", what)
 
 
-def _problem(file: Path, data: Any, found: Any) -> CuratedProblem:
-    path = tuple(found["loc"])
+def _problem(file: Path, data: Any, found: Any, within: tuple[Any, ...]) -> CuratedProblem:
+    path = (*within, *found["loc"])
     line, column = position(data, path)
     message = found["msg"].removeprefix("Value error, ")
     if found["type"] == "extra_forbidden":

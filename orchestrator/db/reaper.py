@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from orchestrator.domain.leaks import LeakKind, Sighting, Sightings
 from orchestrator.domain.reaping import Cause, GoneBranch, Warned
 from orchestrator.ports import JobRun
 
-from .tables import audit, console_messages, events, gone_branches, job_runs, noticed_causes, warnings
+from .tables import audit, console_messages, events, gone_branches, job_runs, noticed_causes, sightings, warnings
 
 _LOCK = 0x72656170  # any number that nothing else in the database uses
 _WITH_DATES = {"events": events, "audit": audit, "console": console_messages}
@@ -84,6 +85,21 @@ class SqlReaperBook:
         if gone is not None:
             values = {"branch": gone.branch, "checks": gone.checks, "first_noticed": gone.first_noticed}
             self._session.execute(sa.insert(gone_branches).values(environment=environment, role=role, **values))
+
+    # Leaks
+
+    def sightings(self) -> dict[tuple[LeakKind, str], Sighting]:
+        found = self._session.execute(sa.select(sightings))
+        return {(LeakKind(row.kind), row.subject): Sighting(row.since, row.times) for row in found}
+
+    def set_sightings(self, sighted: Sightings) -> None:
+        self._session.execute(sa.delete(sightings))
+        rows = [
+            {"kind": kind, "subject": subject, "since": each.since, "times": each.times}
+            for (kind, subject), each in sighted.items()
+        ]
+        if rows:
+            self._session.execute(sa.insert(sightings), rows)
 
     # Runs
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -102,6 +103,12 @@ class SqlLedger:
         row = self._session.execute(_EVENTS.where(events.c.seq == seq)).first()
         return rows.event(row) if row else None
 
+    def waiting(self, operation: str) -> Event | None:
+        query = _EVENTS.where(events.c.operation == operation)
+        query = query.where(events.c.kind.in_(["operation.waiting", "operation.resumed"]))
+        row = self._session.execute(query.order_by(events.c.seq.desc()).limit(1)).first()
+        return rows.event(row) if row and row.kind == "operation.waiting" else None
+
     def newest_seq(self) -> int:
         return self._session.execute(sa.select(sa.func.max(events.c.seq))).scalar_one() or 0
 
@@ -143,13 +150,14 @@ class SqlLedger:
 
     # Guarded writes
 
-    def take_over(self, environment: str, operation: Operation) -> None:
+    def take_over(self, environment: str, operation: Operation, after: str) -> None:
         values: dict[str, Any] = {"operation": operation.id}
         if operation.kind in (Kind.DEPLOY, Kind.RETRY):
             values["touched_at"] = operation.requested_at
         if operation.kind is Kind.DEPLOY:
             values["deployed_at"] = operation.requested_at
-        self._session.execute(sa.update(environments).where(environments.c.id == environment).values(values))
+        mine = (environments.c.id == environment) & (environments.c.operation == after)
+        self._superseded_unless(self._session.execute(sa.update(environments).where(mine).values(values)))
 
     def move_environment(
         self, environment: str, operation: str, new: EnvironmentStatus, **changes: Any
@@ -181,7 +189,9 @@ class SqlLedger:
         self._superseded_unless(done)
         self._event(self._operation(operation), kind, server, {"was": old, "phase": new} | rows.plain(changes))
 
-    def move_operation(self, operation: str, new: OperationState, failure: Failure | None = None) -> None:
+    def move_operation(
+        self, operation: str, new: OperationState, failure: Failure | None = None, by: Actor | None = None
+    ) -> None:
         known = self._operation(operation)
         if known.state.ended:
             raise Superseded(f"operation {operation} has {known.state} already")
@@ -193,7 +203,8 @@ class SqlLedger:
         )
         self._superseded_unless(done)
         told = {"failure": values["failure"]} if failure else {}
-        self._event(known, f"operation.{'started' if new is OperationState.RUNNING else new}", None, told)
+        acting = replace(known, actor=by) if by else known
+        self._event(acting, f"operation.{'started' if new is OperationState.RUNNING else new}", None, told)
 
     # Other changes
 
@@ -212,6 +223,10 @@ class SqlLedger:
             .where(servers.c.environment == environment, servers.c.name == server)
             .values(rows.plain(changes))
         )
+
+    def mark_server(self, environment: str, server: str, actor: Actor, kind: str, **changes: Any) -> None:
+        self.change_server(environment, server, **changes)
+        self._insert_event(environment, server, None, kind, actor, rows.jsonable(changes))
 
     def note(self, operation: Operation, kind: str, server: str | None = None, **data: Any) -> None:
         self._event(operation, kind, server, data)
@@ -239,8 +254,10 @@ class SqlLedger:
         return found
 
     def _superseded_unless_in_charge(self, environment: str, operation: str) -> None:
-        query = sa.select(environments.c.operation).where(environments.c.id == environment)
-        if self._session.execute(query).scalar_one() != operation:
+        running = operations.c.state.in_([OperationState.PENDING, OperationState.RUNNING])
+        query = sa.select(environments.c.id).join(operations, operations.c.id == environments.c.operation)
+        query = query.where(environments.c.id == environment, operations.c.id == operation, running)
+        if self._session.execute(query).first() is None:
             raise Superseded(f"operation {operation} is not in charge of environment {environment} any more")
 
     @staticmethod

@@ -82,6 +82,8 @@ servers = sa.Table(
     sa.Column("failure", sa.JSON),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("ready_at", UtcDateTime),
+    sa.Column("degraded", sa.Text),
+    sa.Column("degraded_since", UtcDateTime),
     sa.UniqueConstraint("environment", "role", "number"),
 )
 sa.Index(
@@ -259,6 +261,15 @@ gone_branches = sa.Table(
     sa.Column("branch", sa.String(200), nullable=False),
     sa.Column("checks", sa.Integer, nullable=False),
     sa.Column("first_noticed", UtcDateTime, nullable=False),
+)
+
+sightings = sa.Table(
+    "sightings",
+    metadata,
+    sa.Column("kind", sa.String(20), primary_key=True),
+    sa.Column("subject", sa.String(255), primary_key=True),  # a name that the cloud gave, perhaps no server's of ours
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),
 )
 
 job_runs = sa.Table(

@@ -37,7 +37,10 @@ class Actor:
 
 @dataclass(frozen=True)
 class Server:
-    """One server. `name` is its minion id; `jid` the last job that was submitted to its minion."""
+    """One server. `name` is its minion id; `jid` the job of its highstate, None until an operation has chosen one.
+
+    `degraded`: what is wrong with it although it was ready, `degraded_since`: since when that is known.
+    """
 
     name: str
     environment: str
@@ -55,6 +58,8 @@ class Server:
     jid: str | None = None
     failure: Failure | None = None
     ready_at: datetime | None = None
+    degraded: str | None = None
+    degraded_since: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+
+from .schedule import time_zones
 
 ADMIN = "admin"  # whose token `brine up` makes; it needs no line in access.yaml and cannot be given less
 SCHEDULER = "scheduler"  # who asks for what policy does
@@ -38,7 +40,7 @@ Texts = Annotated[tuple[Annotated[str, StringConstraints(min_length=1, max_lengt
 
 
 def _time_zone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in time_zones():
         raise ValueError(f"“{value}” is no time zone; write one such as Europe/Berlin or UTC")
     return value
 

@@ -17,11 +17,13 @@ class Act(StrEnum):
     EXTEND = "extend environments"
     RETRY = "retry"
     TERMINATE = "terminate"
+    CANCEL = "cancel operations"
     HOLD = "hold environments"
     PROTECT = "protect environments"
     REAP = "start the reaper"
     LINK_OTHERS = "make link codes for others"
     AUDIT = "read the audit"
+    READ_RETURNS = "read what Salt returned as a whole"
 
 
 NEEDED: dict[Act, Role] = {
@@ -31,11 +33,13 @@ NEEDED: dict[Act, Role] = {
     Act.EXTEND: Role.DEVELOPER,
     Act.RETRY: Role.DEVELOPER,
     Act.TERMINATE: Role.DEVELOPER,
+    Act.CANCEL: Role.DEVELOPER,
     Act.HOLD: Role.DEVELOPER,
     Act.PROTECT: Role.OPS,
     Act.REAP: Role.OPS,
     Act.LINK_OTHERS: Role.ADMIN,
     Act.AUDIT: Role.OPS,
+    Act.READ_RETURNS: Role.OPS,
 }
 
 

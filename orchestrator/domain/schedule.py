@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from .durations import format_duration
@@ -69,9 +70,15 @@ def time_of_day(text: str) -> time:
     return time(int(found[1]), int(found[2]))
 
 
+@cache
+def time_zones() -> frozenset[str]:
+    """The names of all time zones. Looking for them reads many files, so it is done once."""
+    return frozenset(available_timezones())
+
+
 def time_zone(name: str) -> ZoneInfo:
     """`Europe/Berlin` → ZoneInfo. Raises BadInput."""
-    if name not in available_timezones():
+    if name not in time_zones():
         raise BadInput("time-zone-unknown", f"“{name}” is no time zone; write one such as Europe/Berlin or UTC.")
     return ZoneInfo(name)
 

@@ -21,6 +21,8 @@ def problem(home: Home, program: Program) -> str | None:
             return f"nothing listens on {port}"
     try:
         return _ASK[program.name](home)
+    except requests.Timeout:
+        return f"does not answer within {SECONDS:.0f} s"
     except requests.RequestException as error:
         return f"does not answer ({type(error).__name__})"
 
@@ -79,7 +81,16 @@ def _master(home: Home) -> str | None:
 def _salt_api(home: Home) -> str | None:
     account = {"username": "brinepool", "password": home.secret("salt-api"), "eauth": "sharedsecret"}
     answer = requests.post(f"{home.salt_api_url}/login", json=account, timeout=SECONDS)
-    return None if answer.ok else f"refuses our login (HTTP {answer.status_code})"
+    if not answer.ok:
+        return f"refuses our login (HTTP {answer.status_code})"
+    return None if _has_token(answer) else "answers nonsense to our login"
+
+
+def _has_token(answer: requests.Response) -> bool:
+    try:
+        return isinstance(answer.json()["return"][0]["token"], str)
+    except (ValueError, LookupError, TypeError):
+        return False
 
 
 def _brinepool(home: Home) -> str | None:

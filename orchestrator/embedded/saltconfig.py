@@ -75,6 +75,9 @@ def master(home: Home) -> dict[str, Any]:
         "pillar_roots": {"base": [str(home.site / "salt" / "pillar")]},
         "ext_pillar": [{"brinepool": {}}],
         "pillar_safe_render_error": False,  # the default hides the reason, which is what ops need
+        # A copy of each minion's pillar and grains on the master's disk, for targeting by them, which we do not do. The
+        # values of env files would lie there a second time.
+        "minion_data_cache": False,
         # Our runner and ext_pillar find the site and salt-cloud's configuration here.
         "brinepool": {"home": str(home.root), "site": str(home.site), "cloud_config": str(home.etc / "cloud")},
         # Each runner call is a process that would collect the master's grains anew, 0.2 to 0.3 s each time.

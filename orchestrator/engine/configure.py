@@ -4,14 +4,15 @@ from datetime import timedelta
 
 from dbos import DBOS
 
-from orchestrator.domain.failures import Failure, group, no_return
+from orchestrator.domain.failures import Failure, leading, no_return
 from orchestrator.domain.lifecycle import ServerStatus
 from orchestrator.ports import Ledger
 
 from .runtime import current, record, remote
-from .salt_steps import await_minion, follow_highstate, submit_highstate
+from .salt_steps import await_minion, follow_highstate, let_another_end, submit_highstate
 from .stories import context, fail_server, server_of, server_story
 
+_PATIENCE = 15  # how often a highstate that runs already is given a moment to end; one that was cancelled takes seconds
 _ATTEMPTS = 3  # a job is lost when its minion restarts; more than that is not bad luck
 
 
@@ -34,13 +35,16 @@ def configure_server(operation: str, server: str) -> None:
 
 
 def _configure(operation: str, server: str, booted: bool) -> None:
-    job = record(_configuring, operation, server, booted)
-    for _ in range(_ATTEMPTS):
+    job, lost, busy = record(_configuring, operation, server, booted), 0, 0
+    while True:
         outcome = remote(submit_highstate, operation, server, job["jid"])
         if "failure" not in outcome:
             outcome = remote(follow_highstate, operation, server, job["jid"], job["until"])
-        if "lost" not in outcome:
+        lost, busy = lost + ("lost" in outcome), busy + ("busy" in outcome)
+        if not {"lost", "busy"} & outcome.keys() or lost == _ATTEMPTS or busy == _PATIENCE:
             break
+        if "busy" in outcome:
+            remote(let_another_end, operation)
         job = job | record(_again, operation, server)
     record(_conclude, operation, server, outcome)
 
@@ -93,7 +97,7 @@ def _conclude(ledger: Ledger, operation: str, server: str, outcome: dict[str, ob
     elif "lost" in outcome:
         failures = [no_return(server, "three attempts")]
     if failures:
-        fail_server(ledger, operation, server, group(failures)[0])
+        fail_server(ledger, operation, server, leading(failures))
         return
     found, environment = context(ledger, operation)
     now = current().clock.now()
@@ -101,4 +105,5 @@ def _conclude(ledger: Ledger, operation: str, server: str, outcome: dict[str, ob
     ledger.move_server(
         found.environment, server, operation, ServerStatus.READY,
         kind="server.ready", commit=outcome.get("commit"), ready_at=first, failure=None,
+        degraded=None, degraded_since=None,
     )  # fmt: skip

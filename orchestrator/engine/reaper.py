@@ -25,6 +25,7 @@ from .ending import begin_termination
 from .reports import report, tell_reports
 from .retention import forget_old
 from .runtime import SLICE, current, pause_if_stopping, record, remote
+from .sweep import sweep_now
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,17 @@ def branches(run: str) -> None:
     record(_ended, run)
 
 
-STORIES: dict[str, Callable[[str], None]] = {"reap": reap, "nightly": nightly, "branches": branches}
+@DBOS.workflow(name="sweep")
+@run_story
+def sweep(run: str) -> None:
+    """Compare our records with what is there, remove what nobody has, and mark what is not whole."""
+    sweep_now(run)
+    record(_ended, run)
+
+
+STORIES: dict[str, Callable[[str], None]] = {
+    "reap": reap, "nightly": nightly, "branches": branches, "sweep": sweep,
+}  # fmt: skip
 
 
 def start_run(run: JobRun) -> None:

@@ -17,9 +17,10 @@ from dbos import DBOS, PortableWorkflowError, SetWorkflowID, SQLAlchemyDatasourc
 from sqlalchemy.orm import Session
 
 from orchestrator.domain.schedule import Job
-from orchestrator.ports import Chats, Clock, Ledger, Salt, Store, Superseded, Templates
+from orchestrator.ports import Chats, Clock, FailureCatalogue, Ledger, Salt, Store, Superseded, Templates
 
 from .progress import Hub
+from .waiting import Outages
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,6 +74,7 @@ class Runtime:
     store: DurableStore
     salt: Salt
     templates: Templates
+    failures: FailureCatalogue
     clock: Clock
     datasource: SQLAlchemyDatasource
     hub: Hub
@@ -81,6 +83,7 @@ class Runtime:
     chosen: set[str] = field(default_factory=set)
     stopping: threading.Event = field(default_factory=threading.Event)
     at_work: AtWork = field(default_factory=AtWork)
+    outages: Outages = field(default_factory=Outages)
 
 
 class Stopping(BaseException):

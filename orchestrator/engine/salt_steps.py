@@ -3,6 +3,7 @@
 What goes wrong is returned as `{"failure": {...}}`, never raised: a checkpointed exception would come back as its name.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,11 +11,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from ulid import ULID
+
 from orchestrator.domain import wiring
 from orchestrator.domain.durations import format_duration
 from orchestrator.domain.environment import Environment, Server
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.failures import (
+    Catalogue,
     Failure,
     Subject,
     branch_missing,
@@ -23,12 +27,16 @@ from orchestrator.domain.failures import (
     no_return,
     salt_refused,
 )
+from orchestrator.domain.lifecycle import EnvironmentStatus
 from orchestrator.domain.record import Record, record_for
 from orchestrator.domain.template import Template, public_url
-from orchestrator.ports import JobReturn, Ledger, SaltRefused, StateProgress
+from orchestrator.ports import JobReturn, Ledger, SaltRefused, StateProgress, Superseded
 
 from .runtime import SLICE, current, parse, pause_if_stopping, seconds_until
 from .stories import context, server_of, still_in_charge
+from .waiting import note_resumed, note_waiting, since_of
+
+log = logging.getLogger(__name__)
 
 Data = dict[str, Any]
 _SILENCE = timedelta(seconds=12)  # a busy minion reports its first state well within this
@@ -43,6 +51,7 @@ def create_machine(operation: str, server: str, until: str) -> Data:
 
     def attempt() -> Data:
         with current().store.transaction() as ledger:
+            still_in_charge(ledger, operation)
             record, profile = _record(ledger, operation, server), _server(ledger, operation, server).profile
         machine = current().salt.create(record, profile, _slice(deadline))
         return {"address": machine.address, "port": record.port}
@@ -55,6 +64,7 @@ def wire(operation: str, servers: Sequence[str], until: str) -> Data:
 
     def put(names: Sequence[str]) -> Data:
         with current().store.transaction() as ledger:
+            still_in_charge(ledger, operation)
             records = [_record(ledger, operation, name) for name in names]
         current().salt.put(records)
         return {}
@@ -74,10 +84,12 @@ def await_minion(operation: str, server: str, until: str) -> Data:
 
     def attempt() -> Data:
         while (left := seconds_until(deadline)) > 0:
-            if current().salt.minion_started(server, min(SLICE, left)):
+            started = current().salt.minion_started(server, min(SLICE, left))
+            _answered(operation, server)
+            if started:
                 return {}
             _wanted(operation)
-        return {"failure": never_started(server, _took(since)).to_data()}
+        return {"failure": never_started(server, _took(since), _boot_log(server), _catalogue()).to_data()}
 
     return _patiently(attempt, operation, server, deadline)
 
@@ -91,6 +103,7 @@ def submit_highstate(operation: str, server: str, jid: str) -> Data:
     salt, chosen = current().salt, current().chosen
 
     def attempt() -> Data:
+        _wanted(operation)
         if jid not in chosen and _is_known(server, jid):
             return {}
         salt.submit(server, jid, "highstate")
@@ -100,13 +113,18 @@ def submit_highstate(operation: str, server: str, jid: str) -> Data:
 
 
 def follow_highstate(operation: str, server: str, jid: str, until: str) -> Data:
-    """Follow the job to its return. → {"commit"}, {"failures": [...]}, {"failure"} or {"lost": True}."""
+    """Follow the job to its return. → {"commit"}, {"failures": [...]}, {"failure"} or {"lost": True}.
+
+    Beside `failures` there may be {"busy": True}: another highstate was running. One that is not wanted any more is
+    ended on its minion, so that nothing goes on there behind our back.
+    """
     deadline, since = parse(until), current().clock.now()
     heard = threading.Event()
 
     def attempt() -> Data:
         while seconds_until(deadline) > 0:
             news = current().salt.news(server, jid, SLICE)
+            _answered(operation, server)
             if news.progress:
                 heard.set()
                 _tell(operation, server, news.progress)
@@ -118,10 +136,21 @@ def follow_highstate(operation: str, server: str, jid: str, until: str) -> Data:
             if not heard.is_set() and current().clock.now() - since > _SILENCE:
                 heard.set()  # ask once only
                 if not current().salt.minion_started(server, _PING):
-                    return {"failure": never_started(server, _took(since)).to_data()}
-        return {"failure": no_return(server, _took(since)).to_data()}
+                    return {"failure": never_started(server, _took(since), _boot_log(server), _catalogue()).to_data()}
+        return {"failure": no_return(server, _took(since), _boot_log(server), _catalogue()).to_data()}
 
-    return _patiently(attempt, operation, server, deadline)
+    try:
+        return _patiently(attempt, operation, server, deadline)
+    except Superseded:
+        _kill(operation, server, jid)
+        raise
+
+
+def let_another_end(operation: str) -> Data:
+    """Give a highstate that runs already a moment to end. → {}"""
+    current().stopping.wait(SLICE)
+    _wanted(operation)
+    return {}
 
 
 def destroy_machine(operation: str, server: str, until: str) -> Data:
@@ -135,21 +164,90 @@ def destroy_machine(operation: str, server: str, until: str) -> Data:
     return _patiently(attempt, operation, server, deadline)
 
 
+def clear_machine(operation: str, server: str, until: str) -> Data:
+    """Remove what is there of a server that this operation is about to make anew. → {} or {"failure"}.
+
+    Under the id just before its own, which is later than all that made the server: its tombstone would keep the
+    operation itself from making it.
+    """
+    deadline, before = parse(until), str(ULID.from_int(int(ULID.from_str(operation)) - 1))
+
+    def attempt() -> Data:
+        _wanted(operation)
+        current().salt.destroy(server, before, _slice(deadline))
+        return {}
+
+    return _patiently(attempt, operation, server, deadline)
+
+
 def _patiently(attempt: Callable[[], Data], operation: str, server: str, deadline: datetime) -> Data:
     """Repeat `attempt` while Salt does not answer, until the deadline; a refusal is an answer."""
     pause = 0.2
-    while True:
-        try:
-            return attempt()
-        except SaltRefused as refused:
-            return {"failure": salt_refused(server, refused.code, refused.message, refused.detail).to_data()}
-        except Unavailable as error:
-            _wanted(operation)
-            left = seconds_until(deadline)
-            if left <= 0:
-                return {"failure": salt_refused(server, error.code, error.message, error.detail).to_data()}
-            threading.Event().wait(min(pause, left))  # between attempts there is nothing to be woken by
-            pause = min(pause * 2, SLICE)
+    try:
+        while True:
+            try:
+                outcome = attempt()
+            except SaltRefused as refused:
+                outcome = {"failure": _refusal(server, refused).to_data()}
+            except Unavailable as error:
+                _wanted(operation)
+                left = seconds_until(deadline)
+                if left <= 0:
+                    return {"failure": _refusal(server, error).to_data()}
+                _away(operation, server, error)
+                threading.Event().wait(min(pause, left))  # between attempts there is nothing to be woken by
+                pause = min(pause * 2, SLICE)
+                continue
+            _answered(operation, server)
+            return outcome
+    finally:
+        current().outages.end(operation, server)
+
+
+def _away(operation: str, server: str, error: Unavailable) -> None:
+    """Salt is away: the operation says that it waits."""
+    now = current().clock.now()
+    since = since_of(error, now)
+    if current().outages.begin(operation, server, since):
+        with current().store.transaction() as ledger:
+            note_waiting(ledger, operation, error, since, now)
+        current().hub.notify()
+
+
+def _answered(operation: str, server: str) -> None:
+    """Salt answers: an operation that waited says that it goes on."""
+    if (since := current().outages.end(operation, server)) is not None:
+        with current().store.transaction() as ledger:
+            note_resumed(ledger, operation, since, current().clock.now())
+        current().hub.notify()
+
+
+def _kill(operation: str, server: str, jid: str) -> None:
+    """End a highstate that nobody waits for; not on a server that is about to go anyway."""
+    with current().store.transaction() as ledger:
+        _, environment = context(ledger, operation)
+    if environment.status in (EnvironmentStatus.TERMINATING, EnvironmentStatus.TERMINATED):
+        return
+    try:
+        current().salt.kill(server, jid)
+    except (SaltRefused, Unavailable) as error:
+        log.warning("the highstate %s on %s could not be ended: %s", jid, server, error)
+
+
+def _refusal(server: str, error: SaltRefused | Unavailable) -> Failure:
+    return salt_refused(server, error.code, error.message, error.detail, _catalogue())
+
+
+def _catalogue() -> Catalogue:
+    return current().failures.current().catalogue
+
+
+def _boot_log(server: str) -> str:
+    """The end of the minion's own log, as far as it can be had; not having it must not hide what happened."""
+    try:
+        return current().salt.boot_log(server)
+    except (SaltRefused, Unavailable):
+        return ""
 
 
 def _slice(deadline: datetime) -> float:
@@ -181,10 +279,11 @@ def _tell(operation: str, server: str, progress: Sequence[StateProgress]) -> Non
 def _told(operation: str, server: str, returned: JobReturn) -> Data:
     with current().store.transaction() as ledger:
         subject, template = _subject(ledger, operation, server)
-    causes = explain(returned.ret, subject)
+    causes = explain(returned.ret, subject, _catalogue(), returned.retcode)
     if not causes:
         return {"commit": deployed_commit(returned.ret)}
-    return {"failures": [_with_branches(cause, subject, template).to_data() for cause in causes]}
+    busy = {"busy": True} if any(cause.code == "highstate-running" for cause in causes) else {}
+    return {"failures": [_with_branches(cause, subject, template).to_data() for cause in causes]} | busy
 
 
 def deployed_commit(ret: object) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from orchestrator.domain.environment import Environment, Kind, Operation
 from orchestrator.domain.lifecycle import EnvironmentStatus
-from orchestrator.domain.reaping import Candidate, Snapshot, policy_of
+from orchestrator.domain.reaping import Candidate, GoneBranch, Snapshot, policy_of
 from orchestrator.domain.template import Template
 from orchestrator.ports import Ledger
 
@@ -20,7 +20,7 @@ _DOING = {
 
 def snapshot(ledger: Ledger, templates: Mapping[str, Template]) -> Snapshot:
     """Every environment that has not ended, as the reaper sees it, and what its template says."""
-    warnings, noticed, gone = ledger.reaper.warnings(), ledger.reaper.noticed(), ledger.reaper.gone()
+    warnings, noticed, gone = ledger.reaper.warnings(), ledger.reaper.noticed(), _gone(ledger)
     running = {operation.id: operation for operation in ledger.operations(active=True, limit=100_000)}
     candidates = tuple(
         Candidate(
@@ -28,13 +28,25 @@ def snapshot(ledger: Ledger, templates: Mapping[str, Template]) -> Snapshot:
             created_at=each.created_at, expires_at=each.expires_at, touched_at=each.touched_at or each.created_at,
             deployed_at=each.deployed_at or each.created_at, extended_at=each.extended_at, failed_at=each.failed_at,
             busy=_busy(running.get(each.operation)), protection=each.protection, hold=each.hold,
-            gone=tuple(gone.get(each.id, ())), warnings=tuple(warnings.get(each.id, ())),
+            gone=gone.get(each.id, ()), warnings=tuple(warnings.get(each.id, ())),
             noticed=noticed.get(each.id, {}),
         )
         for each in ledger.environments()
         if each.status not in _ENDING
     )  # fmt: skip
     return Snapshot(candidates, {name: policy_of(template) for name, template in templates.items()})
+
+
+def _gone(ledger: Ledger) -> dict[str, tuple[GoneBranch, ...]]:
+    """By environment: the branches that were missed, of those that its servers run now.
+
+    A check remembers what they ran then. Who has deployed another branch since need not wait for the next one.
+    """
+    running = {(server.environment, server.role, server.branch) for server in ledger.servers()}
+    return {
+        environment: tuple(each for each in missed if (environment, each.role, each.branch) in running)
+        for environment, missed in ledger.reaper.gone().items()
+    }
 
 
 def stuck(ledger: Ledger) -> list[Environment]:

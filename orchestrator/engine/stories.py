@@ -114,7 +114,8 @@ def finish(ledger: Ledger, operation: str) -> None:
     """Ready when every server is; failed, with the first root cause, otherwise."""
     found, environment = context(ledger, operation)
     servers = ledger.servers(found.environment)
-    causes = group(server.failure for server in servers if server.failure and server.status is ServerStatus.FAILED)
+    failed = [server.failure for server in servers if server.failure and server.status is ServerStatus.FAILED]
+    causes = group(failed, len(servers))
     if causes:
         ledger.move_environment(environment.id, operation, EnvironmentStatus.FAILED, failure=causes[0])
         ledger.move_operation(operation, OperationState.FAILED, causes[0])

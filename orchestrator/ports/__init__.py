@@ -1,8 +1,16 @@
 """What the inside needs and the outside provides. Fakes and real adapters are held to the same contract tests."""
 
 from .chat import Chats, Conversations
-from .curated import AccessFile, CuratedAccess, CuratedProblem, CuratedTemplates, Templates
-from .salt import Branches, Clock, JobNews, JobReturn, Machine, Salt, SaltRefused, StateProgress
+from .curated import (
+    AccessFile,
+    CuratedAccess,
+    CuratedFailures,
+    CuratedProblem,
+    CuratedTemplates,
+    FailureCatalogue,
+    Templates,
+)
+from .salt import Branches, Clock, Job, JobNews, JobReturn, Machine, Salt, SaltRefused, StateProgress
 from .store import JobRun, Ledger, ReaperBook, Store, Superseded
 
 __all__ = [
@@ -12,8 +20,11 @@ __all__ = [
     "Clock",
     "Conversations",
     "CuratedAccess",
+    "CuratedFailures",
     "CuratedProblem",
     "CuratedTemplates",
+    "FailureCatalogue",
+    "Job",
     "JobNews",
     "JobReturn",
     "JobRun",

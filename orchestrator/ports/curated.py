@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from orchestrator.domain.failures import Catalogue
 from orchestrator.domain.people import Access
 from orchestrator.domain.template import Template
 
@@ -35,6 +36,21 @@ class Templates(Protocol):
     """The curated templates. A file that became wrong leaves its last good version in force."""
 
     def current(self) -> CuratedTemplates:
+        """What is in force now; files that changed since the last call are read again."""
+
+
+@dataclass(frozen=True)
+class CuratedFailures:
+    """The catalogue of failures in force, and what is wrong with entries that could not be taken."""
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    problems: Sequence[CuratedProblem] = ()
+
+
+class FailureCatalogue(Protocol):
+    """The curated catalogue of failures. An entry that is wrong is left out; the others are in force."""
+
+    def current(self) -> CuratedFailures:
         """What is in force now; files that changed since the last call are read again."""
 
 

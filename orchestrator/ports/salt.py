@@ -1,6 +1,6 @@
 """Salt, through salt-api, and the clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -64,6 +64,19 @@ class JobNews:
     lost: bool = False
 
 
+@dataclass(frozen=True)
+class Job:
+    """A job as the master's job cache has it. `returns`: by minion id; None for one that has not returned (yet).
+
+    `function` and `arguments`: of a runner's job; of a minion's the cache does not tell them, and they are empty.
+    """
+
+    jid: str
+    returns: Mapping[str, JobReturn | None]
+    function: str = ""
+    arguments: Sequence[Any] = ()
+
+
 class Salt(Protocol):
     """Salt, through salt-api. Every method is safe to repeat with the same arguments.
 
@@ -99,6 +112,9 @@ class Salt(Protocol):
     def minion_started(self, server: str, seconds: float) -> bool:
         """Wait up to `seconds` for the minion to answer; True as soon as it does."""
 
+    def answering(self, servers: Collection[str], seconds: float) -> frozenset[str]:
+        """Which of these minions answer within `seconds`; returns as soon as all do. One question for all of them."""
+
     def new_jid(self) -> str:
         """A job id of Salt's form, unique in this process and ascending."""
 
@@ -113,6 +129,22 @@ class Salt(Protocol):
 
         Events are hints: when they are silent, the job cache and `find_job` are asked. `lost` is said only when the
         minion answered that it does not run the job and the job cache has no return.
+        """
+
+    def kill(self, server: str, jid: str) -> None:
+        """End the job on the minion, with all processes that it began; returns as soon as the minion is told.
+
+        A job that has ended or never began, and a server that is not there, are a success. What was killed returns
+        nothing: `news` says that it is lost.
+        """
+
+    def job(self, jid: str) -> Job:
+        """All that the job cache has of a job. NotFound("job-unknown") when it has nothing (any more)."""
+
+    def boot_log(self, server: str) -> str:
+        """The end of what the server's machine says of itself: its console, or its minion's own log; masked there.
+
+        "" when there is none: no such machine of ours, or a cloud that does not tell.
         """
 
     def health(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from orchestrator.domain.environment import Actor, Environment, Event, Kind, Operation, Server
 from orchestrator.domain.failures import Failure
+from orchestrator.domain.leaks import Sightings
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
 from orchestrator.domain.reaping import Cause, GoneBranch, Warned
 
@@ -62,6 +63,12 @@ class ReaperBook(Protocol):
 
     def set_gone(self, environment: str, role: str, gone: GoneBranch | None) -> None:
         """What is known of the branch of a role."""
+
+    def sightings(self) -> Sightings:
+        """What was sighted at the last sweep, by kind and name."""
+
+    def set_sightings(self, sighted: Sightings) -> None:
+        """The same from now on; all others are forgotten."""
 
     def run(self, run: str) -> JobRun | None:
         """The run of that id."""
@@ -138,6 +145,9 @@ class Ledger(Protocol):
     def event(self, seq: int) -> Event | None:
         """The event of that number."""
 
+    def waiting(self, operation: str) -> Event | None:
+        """The `operation.waiting` of an operation that has not been followed by an `operation.resumed`."""
+
     def newest_seq(self) -> int:
         """The number of the newest event; 0 when there is none."""
 
@@ -153,15 +163,18 @@ class Ledger(Protocol):
     def add_operation(self, operation: Operation, key: str | None) -> None:
         """A new row, with its event."""
 
-    def take_over(self, environment: str, operation: Operation) -> None:
-        """Put `operation` in charge of the environment. Conflict is the caller's to decide, before."""
+    def take_over(self, environment: str, operation: Operation, after: str) -> None:
+        """Put `operation` in charge of the environment. Superseded unless the operation `after` is until now.
+
+        Conflict is the caller's to decide, before.
+        """
 
     def move_environment(
         self, environment: str, operation: str, new: EnvironmentStatus, **changes: Any
     ) -> EnvironmentStatus:
         """Move along an edge of the life cycle; other columns change with it. Returns the old status.
 
-        Superseded when `operation` is not in charge any more; IllegalTransition for a missing edge.
+        Superseded when `operation` is not in charge any more, or has ended; IllegalTransition for a missing edge.
         """
 
     def move_server(
@@ -169,8 +182,10 @@ class Ledger(Protocol):
     ) -> None:
         """The same for a server; `kind` names the event (`server.booted`)."""
 
-    def move_operation(self, operation: str, new: OperationState, failure: Failure | None = None) -> None:
-        """The same for an operation. Superseded when it has ended already."""
+    def move_operation(
+        self, operation: str, new: OperationState, failure: Failure | None = None, by: Actor | None = None
+    ) -> None:
+        """The same for an operation; Superseded when it has ended already. `by`: whoever did it, if somebody else."""
 
     def change_environment(self, environment: str, actor: Actor, kind: str, **changes: Any) -> None:
         """Change columns other than the status, with an event."""
@@ -180,6 +195,9 @@ class Ledger(Protocol):
 
     def change_server(self, environment: str, server: str, **changes: Any) -> None:
         """Change columns other than the status, without an event of its own."""
+
+    def mark_server(self, environment: str, server: str, actor: Actor, kind: str, **changes: Any) -> None:
+        """The same with an event, where no operation is at work."""
 
     def note(self, operation: Operation, kind: str, server: str | None = None, **data: Any) -> None:
         """An event of an operation that changes nothing else, such as a finished Salt state."""

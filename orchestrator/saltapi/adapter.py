@@ -2,16 +2,19 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from orchestrator.domain.errors import NotFound
 from orchestrator.domain.record import Record
-from orchestrator.ports import Branches, JobNews, Machine, SaltRefused
+from orchestrator.ports import Branches, Job, JobNews, Machine, SaltRefused
 
 from .client import SaltClient
 from .events import EventStream
 from .hub import Hub
 from .minions import BootWatch, JobWatch, Minions
+from .returns import job_of
+from .rollcall import RollCall
 from .runners import Runners
 from .suspense import Patience
 
@@ -95,6 +98,11 @@ class SaltApi:
             self._boots.drop(server)
         return started
 
+    def answering(self, servers: Collection[str], seconds: float) -> frozenset[str]:
+        """See `Salt.answering`."""
+        self._stream.start()
+        return RollCall(self.hub, self._runners, self._minions).answering(frozenset(servers), seconds)
+
     def new_jid(self) -> str:
         """See `Salt.new_jid`."""
         return self._minions.new_jid()
@@ -113,6 +121,21 @@ class SaltApi:
         if news.returned or news.lost:
             self._jobs.drop(f"{jid}/{server}")
         return news
+
+    def kill(self, server: str, jid: str) -> None:
+        """See `Salt.kill`."""
+        self._minions.ask(server, "saltutil.kill_job", jid)
+
+    def job(self, jid: str) -> Job:
+        """See `Salt.job`."""
+        cached = self._runners.lookup(jid, missing=True)
+        if not cached:
+            raise NotFound("job-unknown", f"Salt knows no job {jid}; it keeps what was returned for 24 hours.")
+        return job_of(jid, cached)
+
+    def boot_log(self, server: str) -> str:
+        """See `Salt.boot_log`."""
+        return str(self._runners.run("boot_log", _QUICK_SECONDS, server=server).get("log", ""))
 
     def health(self) -> None:
         """See `Salt.health`."""

@@ -156,7 +156,7 @@ class SaltClient(Pepper):  # type: ignore[misc]  # (pepper has no types)
         self._check(response)
         try:
             answer = response.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter: nested too deep
             raise self._nonsense(response.text) from error
         if not isinstance(answer, dict) or "return" not in answer:
             raise self._nonsense(response.text)
@@ -189,13 +189,14 @@ class SaltClient(Pepper):  # type: ignore[misc]  # (pepper has no types)
         )
 
     @staticmethod
-    def _unanswered(message: str, detail: object) -> Unavailable:
-        return Unavailable("salt-unanswered", message, detail=str(detail))
+    def _unanswered(message: str, detail: object, **extra: object) -> Unavailable:
+        return Unavailable("salt-unanswered", message, detail=str(detail), **extra)
 
     def _nonsense(self, text: str) -> Unavailable:
         return self._unanswered(
             f"What answers at {self.api_url} does not answer as salt-api should; check the address and salt-api's log.",
             text[:500],
+            nonsense=True,
         )
 
 

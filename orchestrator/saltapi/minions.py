@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,8 +49,12 @@ class Minions:
 
     def ask(self, server: str, function: str, *arguments: str) -> str | None:
         """Publish a question; its job id, or None when the master has no key of this minion (any more)."""
+        return self.ask_all([server], function, *arguments)
+
+    def ask_all(self, servers: Sequence[str], function: str, *arguments: str) -> str | None:
+        """The same question to many minions at once; None when the master has no key of any of them."""
         jid = self.new_jid()
-        low = {"client": "local_async", "tgt": [server], "tgt_type": "list", "fun": function, "jid": jid}
+        low = {"client": "local_async", "tgt": list(servers), "tgt_type": "list", "fun": function, "jid": jid}
         published = self._client.call(low | {"arg": list(arguments)})
         return jid if published else None
 

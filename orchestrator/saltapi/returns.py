@@ -1,11 +1,13 @@
 """What minions say, as events of the master's bus and as entries of its job cache, in our own words."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.ports import JobReturn, StateProgress
+from orchestrator.ports import Job, JobReturn, StateProgress
 
 from .hub import Event
 
+NO_RETURN = "Minion did not return"  # in the job cache's answer, where a minion was asked and has not answered
 _FAILED_PILLAR = "Pillar failed to render"
 # How the answer of an execution function begins that could not be run or raised an exception.
 _FAILED_CALL = (
@@ -37,6 +39,17 @@ def return_of(event: Event) -> JobReturn | None:
         return None
     ret, retcode = event.data["return"], event.data.get("retcode")
     return JobReturn(ret=ret, retcode=retcode if isinstance(retcode, int) else retcode_of(ret))
+
+
+def job_of(jid: str, cached: Mapping[str, Any]) -> Job:
+    """A job from what `jobs.lookup_jid` has of it, by minion id."""
+    run = next(iter(cached.values()), None)
+    if isinstance(run, dict) and {"fun", "jid", "return"} <= set(run):  # a runner's: the cache has the whole event
+        returned = JobReturn(run["return"], 0 if run.get("success") else 1)
+        return Job(jid, {next(iter(cached)): returned}, str(run["fun"]), tuple(run.get("fun_args") or ()))
+    return Job(
+        jid, {name: None if ret == NO_RETURN else JobReturn(ret, retcode_of(ret)) for name, ret in cached.items()}
+    )
 
 
 def retcode_of(ret: Any) -> int:

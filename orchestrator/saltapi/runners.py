@@ -41,10 +41,13 @@ class Runners:
             )
         return answer_of(function, self._outcome(function, str(started["jid"]), until))
 
-    def lookup(self, jid: str) -> dict[str, Any]:
-        """What the job cache has of a job: returns by minion id. Empty when there is none (yet)."""
+    def lookup(self, jid: str, *, missing: bool = False) -> dict[str, Any]:
+        """What the job cache has of a job: returns by minion id. Empty when there is none (yet).
+
+        `missing`: also the minions that were asked and have not returned, with `returns.NO_RETURN`.
+        """
         began = time.monotonic()
-        cached = self._sync("jobs.lookup_jid", _LOOKUP_SECONDS, {"jid": jid})
+        cached = self._sync("jobs.lookup_jid", _LOOKUP_SECONDS, {"jid": jid} | ({"missing": True} if missing else {}))
         self._suspect_a_hanging_stream(began)
         if not isinstance(cached, dict):
             raise Unavailable(

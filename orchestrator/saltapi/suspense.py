@@ -23,7 +23,7 @@ class Patience:
     first: float = 15.0
     longest: float = 30.0
     blind: float = 2.0
-    outage: float = 20.0
+    outage: float = 6.0
     answer: float = 3.0
     again: float = 2.0
 
@@ -71,7 +71,7 @@ class Suspense:
     def give_up(self) -> None:
         """The time of waiting is over: raise what kept us from the truth, if anything did."""
         if self._error is not None:
-            raise self._error
+            raise self._lasting(self._error)
 
     def _bear(self, error: Unavailable) -> None:
         now = time.monotonic()
@@ -79,4 +79,9 @@ class Suspense:
         self._error = error
         # Waiting does not mend a refused account.
         if error.code == "salt-login-refused" or now - self._out_since >= self.patience.outage:
-            raise error
+            raise self._lasting(error)
+
+    def _lasting(self, error: Unavailable) -> Unavailable:
+        """The error, with for how long it has been so (`out_for_s`)."""
+        error.extra["out_for_s"] = round(time.monotonic() - (self._out_since or time.monotonic()), 1)
+        return error

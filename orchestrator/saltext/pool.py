@@ -81,6 +81,12 @@ class Pool:
             return False
         return bool(self._call(provider, ("start",), server, call="action"))
 
+    def console(self, server: str, provider: str) -> str:
+        """What the machine says on its console; "" when its driver cannot tell. Raises whatever its driver raises."""
+        if f"{provider.partition(':')[2]}.get_console_output" not in self._map.clouds:
+            return ""
+        return text_of(self._call(provider, ("get_console_output",), server, call="action"))
+
     def destroy(self, server: str, provider: str) -> None:
         """Remove the machine. Raises Refused("destroy-failed"), also when it is still there afterwards."""
         try:
@@ -116,6 +122,12 @@ def _machine(entry: dict[str, Any], provider: str) -> dict[str, Any]:
         "provider": provider,
         "profile": str(entry.get("profile") or ""),
     }
+
+
+def text_of(told: Any) -> str:
+    """What a driver tells of a console: a text, or a dict that has it (ec2: `output_decoded`, as bytes)."""
+    text = (told.get("output_decoded") or told.get("output")) if isinstance(told, dict) else told
+    return text.decode(errors="replace") if isinstance(text, bytes) else str(text or "")
 
 
 def _addresses(entry: dict[str, Any]) -> Iterator[str]:

@@ -17,6 +17,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,7 @@ from filelock import FileLock
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 FOLDERS = ("etc/pki", "services.d", "srv", "home", "tmp", "log", "run", "cache")
 LOCK_SECONDS = 30
+CONSOLE_BYTES = 64 * 1024
 FIRST_ADDRESS = 256  # below 127.N.1.0 is the stack itself
 
 
@@ -168,6 +170,17 @@ def running(cloud: Cloud) -> set[str]:
     return {process["marks"].get("BRINE_SANDBOX", "") for process in found} - {""}
 
 
+def console(cloud: Cloud, name: str) -> str:
+    """The end of what a sandbox says of itself: its minion's log, else what its minion or its supervisord printed.
+
+    Whole lines, of at most CONSOLE_BYTES; "" when nothing was said, or when there is no such sandbox.
+    """
+    if not NAME.fullmatch(name):
+        return ""
+    files = (cloud.folder / name / "log" / file for file in ("minion", "salt-minion.out", "supervisord.out"))
+    return next((text for file in files if (text := _end_of(file)).strip()), "")
+
+
 def is_half_made(cloud: Cloud, name: str) -> bool:
     """Whether a sandbox was never finished: it can only be destroyed."""
     return not (cloud.folder / name / "boot.json").exists()
@@ -269,6 +282,21 @@ def _boot(cloud: Cloud, name: str) -> dict[str, Any]:
         "environment": {**cloud.environment, **own},
         "sockets": str(cloud.socket_folder(name)),
     }
+
+
+def _end_of(file: Path) -> str:
+    """The last whole lines of a file. Only of a plain one: who writes there must not be able to show us another."""
+    try:
+        with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
+            status = os.fstat(opened.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return ""
+            cut = max(0, status.st_size - CONSOLE_BYTES)
+            opened.seek(cut)
+            text = opened.read(CONSOLE_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+    return text.partition("\n")[2] if cut else text
 
 
 def _private(folder: Path) -> None:

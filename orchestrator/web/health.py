@@ -1,5 +1,6 @@
 """`/healthz`: the process answers. `/readyz`: it can do its work, or what is missing, in sentences.
 
+`salt` is the state of salt-api by itself: answers, unreachable, login-refused, slow, nonsense. Operations wait for it.
 A chat that is away keeps nobody from working, so it is told (`chats`) and does not count.
 """
 
@@ -22,9 +23,9 @@ def install(app: Flask, world: World, chat_problems: Callable[[], list[str]]) ->
 
     @pages.get("/readyz")
     def ready() -> Response:
-        missing = health.ready(world)
-        if missing:
-            return problem(503, "not-ready", " ".join(missing), missing=missing)
-        return jsonify(ready=True, chats=chat_problems())
+        found = health.ready(world)
+        if found.missing:
+            return problem(503, "not-ready", " ".join(found.missing), missing=found.missing, salt=found.salt)
+        return jsonify(ready=True, chats=chat_problems(), salt=found.salt)
 
     app.register_blueprint(pages)

@@ -1,5 +1,6 @@
 """The two legs of the contract suite: the fake salt-api and the real one, with what a test may do to either."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +30,9 @@ class Leg(Protocol):
     def restart(self) -> None:
         """End salt-api without warning; it comes back by itself."""
 
+    def dawdle(self, seconds: float) -> None:
+        """Let each state take so long, where that is less than a blink otherwise."""
+
 
 class FakeLeg:
     """The fake, which is quick."""
@@ -46,6 +50,9 @@ class FakeLeg:
 
     def restart(self) -> None:
         self._api.restart(0.1)
+
+    def dawdle(self, seconds: float) -> None:
+        self._api.salt.durations = replace(self._api.salt.durations, state=seconds)
 
 
 class RealLeg:
@@ -67,3 +74,6 @@ class RealLeg:
     def restart(self) -> None:
         [pid] = [one.pid for one in status(self._stack.settings).programs if one.name == "salt-api"]
         psutil.Process(pid).kill()
+
+    def dawdle(self, seconds: float) -> None:
+        pass  # real ones take their time

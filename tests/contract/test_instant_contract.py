@@ -13,6 +13,7 @@ from tests.contract.test_saltapi_contract import (  # noqa: F401  (pytest finds 
     test_a_job_for_a_server_that_is_not_there,
     test_a_job_that_ended_is_told_again_and_to_others,
     test_a_job_that_nobody_runs_is_lost,
+    test_a_job_that_salt_does_not_know,
     test_a_minion_that_is_not_there_has_not_started,
     test_a_minion_that_runs_has_started_whoever_asks_and_however_often,
     test_branches,
@@ -25,6 +26,10 @@ from tests.contract.test_saltapi_contract import (  # noqa: F401  (pytest finds 
     test_job_ids_are_of_salts_form_unique_and_ascending,
     test_no_news_is_an_empty_answer_in_time,
     test_put,
+    test_the_boot_log_of_a_server,
+    test_the_whole_of_a_job,
+    test_there_may_be_nothing_to_kill,
+    test_which_of_many_answer_is_told_in_one_call,
 )
 from tests.fakes.instant import InstantSalt
 from tests.fakes.salt import TEMPLATES, branches_of_templates

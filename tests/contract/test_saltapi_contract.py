@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.errors import NotFound, Unavailable
 from orchestrator.domain.record import Record
 from orchestrator.ports import JobNews, JobReturn, Machine, Salt, SaltRefused, StateProgress
 from orchestrator.saltapi.adapter import SaltApi
 from tests import records
 from tests.contract.legs import SHOP, FakeLeg, Leg, RealLeg
-from tests.fakes.salt import wait_until
+from tests.fakes.salt import Durations, wait_until
 from tests.fakes.saltapi import FakeSaltApi
 
 _numbers = itertools.count(1)
@@ -89,6 +89,16 @@ def follow(salt: Salt, server: str, jid: str, seconds: float) -> tuple[list[Stat
         if news.returned or news.lost:
             return progress, news.returned
     raise AssertionError("neither returned nor lost in time")
+
+
+def follow_to(salt: Salt, server: str, jid: str, seconds: float) -> JobNews:
+    """The first news of a job."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        news = salt.news(server, jid, 1.0)
+        if news != JobNews():
+            return news
+    raise AssertionError("no news in time")
 
 
 # Health and the account
@@ -214,6 +224,13 @@ def test_a_minion_that_is_not_there_has_not_started(salt: SaltApi, name: str) ->
 # Jobs
 
 
+def test_which_of_many_answer_is_told_in_one_call(salt: SaltApi, server: str) -> None:
+    assert salt.answering([], 1.0) == frozenset()
+    assert salt.answering([server], 30.0) == {server}
+    assert salt.answering([server, "nobody-api-1"], 3.0) == {server}
+    assert salt.answering(["nobody-api-1"], 1.0) == frozenset()
+
+
 def test_job_ids_are_of_salts_form_unique_and_ascending(salt: SaltApi) -> None:
     jids = [salt.new_jid() for _ in range(1_000)]
     assert jids == sorted(set(jids))
@@ -270,6 +287,57 @@ def test_no_news_is_an_empty_answer_in_time(leg: Leg, salt: SaltApi, name: str) 
     began = time.monotonic()
     assert salt.news(name, salt.new_jid(), 0.5) == JobNews()
     assert time.monotonic() - began < 5
+
+
+def test_a_highstate_that_is_killed_returns_nothing_and_makes_room_for_the_next(
+    leg: Leg, salt: SaltApi, server: str
+) -> None:
+    jid, again = salt.new_jid(), salt.new_jid()
+    leg.dawdle(0.2)
+    salt.submit(server, jid, "highstate")
+    assert follow_to(salt, server, jid, leg.patience).progress, "it runs"
+    salt.kill(server, jid)
+    leg.dawdle(Durations.state)
+    assert follow(salt, server, jid, leg.patience)[1] is None
+    salt.submit(server, again, "highstate")
+    _, returned = follow(salt, server, again, leg.patience)
+    assert returned is not None
+    assert isinstance(returned.ret, dict), returned
+
+
+def test_there_may_be_nothing_to_kill(leg: Leg, salt: SaltApi, server: str, name: str) -> None:
+    jid = salt.new_jid()
+    salt.submit(server, jid, "highstate")
+    _, returned = follow(salt, server, jid, leg.patience)
+    for _ in range(2):
+        salt.kill(server, jid)
+    salt.kill(server, salt.new_jid())
+    salt.kill(name, jid)
+    assert salt.job(jid).returns == {server: returned}
+
+
+def test_the_whole_of_a_job(leg: Leg, salt: SaltApi, server: str) -> None:
+    jid = salt.new_jid()
+    salt.submit(server, jid, "highstate")
+    _, returned = follow(salt, server, jid, leg.patience)
+    assert returned is not None
+    job = salt.job(jid)
+    assert (job.jid, dict(job.returns)) == (jid, {server: returned})
+
+
+def test_a_job_that_salt_does_not_know(salt: SaltApi) -> None:
+    with pytest.raises(NotFound) as caught:
+        salt.job(salt.new_jid())
+    assert caught.value.code == "job-unknown"
+
+
+def test_the_boot_log_of_a_server(leg: Leg, salt: SaltApi, server: str, name: str) -> None:
+    assert isinstance(salt.boot_log(server), str)
+    assert salt.boot_log(name) == "", "there is no such server"
+    salt.create(record(name), "small", leg.patience)
+    assert isinstance(salt.boot_log(name), str), "one that has hardly begun"
+    salt.destroy(name, records.operation_id(), leg.patience)
+    assert salt.boot_log(name) == "", "it is gone"
 
 
 # What happens to salt-api

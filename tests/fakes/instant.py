@@ -5,14 +5,15 @@ tests/contract/test_instant_contract.py runs the part of the port's contract tha
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.errors import NotFound, Unavailable
 from orchestrator.domain.record import Record
-from orchestrator.ports import Branches, JobNews, JobReturn, Machine, SaltRefused, StateProgress
+from orchestrator.ports import Branches, Job, JobNews, JobReturn, Machine, SaltRefused, StateProgress
 from tests.fakes.highstate import STATES, highstate_of
+from tests.fakes.misbehaviour import FailsDuringHighstate
 
 
 class Travelling:
@@ -41,7 +42,8 @@ class InstantSalt:
 
     Open to tests: `machines`, `records`, `destroyed` (who was removed by which operation, in order), `branches` (an
     empty tuple: the repository does not answer). `down`: it answers nobody. `returns`: cleared, jobs do not return
-    until it is set again.
+    until it is set again. `sick`: the servers on which a highstate fails.
+    `silent`: those whose minion has died. `boot_logs`: what machines say of themselves.
     """
 
     def __init__(
@@ -50,6 +52,9 @@ class InstantSalt:
     ) -> None:  # fmt: skip
         self.branches_of = {key: tuple(names) for key, names in branches.items()}
         self.down = False
+        self.sick: set[str] = set()
+        self.silent: set[str] = set()
+        self.boot_logs: dict[str, str] = {}
         self.returns = threading.Event()
         self.returns.set()
         self.machines: dict[str, Machine] = {}
@@ -90,6 +95,7 @@ class InstantSalt:
         with self._lock:
             self._tombstones[server] = max(operation, self._tombstones.get(server, ""))
             self.records.pop(server, None)
+            self.silent.discard(server)
             existed = self.machines.pop(server, None) is not None
             if existed:
                 self.destroyed.append((server, operation))
@@ -109,8 +115,13 @@ class InstantSalt:
             return [self.machines[name] for name in sorted(self.machines)]
 
     def minion_started(self, server: str, seconds: float) -> bool:
+        return server in self.answering([server], seconds)
+
+    def answering(self, servers: Collection[str], seconds: float) -> frozenset[str]:
         self.health()
-        return server in self.machines
+        with self._lock:
+            up = {name for name, machine in self.machines.items() if machine.state == "running"}
+            return frozenset(servers) & (up - self.silent)
 
     def new_jid(self) -> str:
         with self._lock:
@@ -127,7 +138,7 @@ class InstantSalt:
 
     def news(self, server: str, jid: str, seconds: float) -> JobNews:
         self.health()
-        if not self.returns.wait(seconds):
+        if not self.returns.wait(seconds) and jid in self._jobs:
             return JobNews()
         with self._lock:
             if jid in self._jobs and self._jobs[jid][0] == server:
@@ -136,6 +147,24 @@ class InstantSalt:
                 progress.clear()  # whoever asks again, or later, gets the return alone
                 return JobNews(told, returned)
             return JobNews(lost=server in self.machines)
+
+    def kill(self, server: str, jid: str) -> None:
+        self.health()
+        with self._lock:
+            if not self.returns.is_set() and self._jobs.get(jid, ("",))[0] == server:
+                del self._jobs[jid]
+
+    def job(self, jid: str) -> Job:
+        self.health()
+        with self._lock:
+            if jid not in self._jobs:
+                raise NotFound("job-unknown", f"Salt knows no job {jid}; it keeps what was returned for 24 hours.")
+            server, _, returned = self._jobs[jid]
+            return Job(jid, {server: returned if self.returns.is_set() else None})
+
+    def boot_log(self, server: str) -> str:
+        self.health()
+        return self.boot_logs.get(server, "") if server in self.machines else ""
 
     def health(self) -> None:
         if self.down:
@@ -162,8 +191,10 @@ class InstantSalt:
     def _run(self, server: str, function: str) -> tuple[list[StateProgress], JobReturn]:
         if function != "highstate":
             return [], JobReturn("listening\n", 0)
-        states = highstate_of(self.records[server], self._states, None)
+        failure = FailsDuringHighstate(state=self._states[-1]) if server in self.sick else None
+        states = highstate_of(self.records[server], self._states, failure)
         progress = [
-            StateProgress(number, len(states), state["__id__"], True) for number, state in enumerate(states.values(), 1)
+            StateProgress(number, len(states), state["__id__"], state["result"])
+            for number, state in enumerate(states.values(), 1)
         ]
-        return progress, JobReturn(states, 0)
+        return progress, JobReturn(states, 2 if failure else 0)

@@ -5,6 +5,9 @@ Server names narrow one down to these servers, and `times` to its first so many 
 
 from typing import Any
 
+# What `brinepool.highstate` answers while another one runs on the same minion.
+ANOTHER_RUNS = "Another highstate is running on this server; wait for its end or cancel it, then try again."
+
 
 class Misbehaviour:
     """Something that goes wrong, for `servers` (all when none is named), at most `times` times."""
@@ -45,7 +48,11 @@ class RunnerCrashes(Misbehaviour):
 
 
 class NeverComesUp(Misbehaviour):
-    """The machine runs, but its minion never connects."""
+    """The machine runs, but its minion never connects. `log`: what its own log says, as far as the cloud tells it."""
+
+    def __init__(self, *servers: str, log: str = "", times: int | None = None) -> None:
+        super().__init__(*servers, times=times)
+        self.log = log
 
 
 class Dies(Misbehaviour):

@@ -13,6 +13,7 @@ class FakePool:
     def __init__(self, accept_key: Any = None) -> None:
         self.present: dict[str, dict[str, Any]] = {}
         self.calls: list[tuple[str, str]] = []
+        self.consoles: dict[str, str] = {}
         self._accept_key = accept_key
 
     def provider_of(self, profile: str) -> str:
@@ -46,6 +47,9 @@ class FakePool:
         self.calls.append(("start", server))
         self.present[server]["state"] = "running"
         return True
+
+    def console(self, server: str, provider: str) -> str:
+        return self.consoles.get(server, "")
 
     def destroy(self, server: str, provider: str) -> None:
         self.calls.append(("destroy", server))

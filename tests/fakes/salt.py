@@ -44,8 +44,11 @@ class Machine:
     key: str = "accepted"
     state: str = "running"
     up: bool = False
+    log: str = ""  # what its cloud tells of its console
     seen: set[str] = field(default_factory=set)
     running: set[str] = field(default_factory=set)
+    killed: set[str] = field(default_factory=set)
+    applying: str = ""  # the job of the highstate that runs; a second one beside it is turned away
 
 
 @dataclass
@@ -179,7 +182,7 @@ class FakeSalt:
         result = self._run(function, arguments)
         if result is _NEVER:
             return None
-        done = {**load, "return": result, "success": True}
+        done = {**load, "return": result, "success": not str(result).startswith("Exception occurred")}
         self.jobs[jid] = Job(function, "fake_master", {"fake_master": {"return": done}})
         self.fire(f"salt/run/{jid}/ret", done)
         return result
@@ -210,6 +213,7 @@ class FakeSalt:
         return {
             "brinepool.create": self._create, "brinepool.destroy": self._destroy, "brinepool.put": self._put,
             "brinepool.inventory": self._inventory, "brinepool.branches": self._branches,
+            "brinepool.boot_log": self._boot_log,
             "jobs.lookup_jid": self._lookup_jid,
         }[function](**arguments)  # fmt: skip
 
@@ -238,7 +242,9 @@ class FakeSalt:
             self._addresses += 1
             machine = Machine(server, f"127.99.{self._addresses // 250 + 1}.{self._addresses % 250 + 1}", profile)
             self.machines[server] = machine
-        if not self.does(bad.NeverComesUp, server):
+        if silent := self.does(bad.NeverComesUp, server):
+            machine.log = silent.log
+        else:
             self._in_background(lambda: self._boot(machine))
         return machine
 
@@ -270,6 +276,10 @@ class FakeSalt:
         names = sorted({*self.machines, *self.records})
         return {"ok": True, "servers": [self._describe(name) for name in names]}
 
+    def _boot_log(self, server: str, lines: int = 40) -> Any:
+        machine = self.machines.get(server)
+        return {"ok": True, "log": "\n".join(machine.log.splitlines()[-lines:]) if machine else ""}
+
     def _branches(self, template: str, role: str = "") -> Any:
         self._closing.wait(self.durations.branches)
         if not role:
@@ -290,9 +300,11 @@ class FakeSalt:
     def _unknown(template: str) -> Any:
         return _error("template-unknown", f"There is no template “{template}”.", "")
 
-    def _lookup_jid(self, jid: str) -> Any:
+    def _lookup_jid(self, jid: str, missing: bool = False) -> Any:
         job = self.jobs.get(jid)
         returns = {name: entry["return"] for name, entry in job.returns.items()} if job else {}
+        if missing and job and job.target not in returns:
+            returns[job.target] = "Minion did not return"
         out = next((entry.get("out") for entry in job.returns.values()), None) if job else None
         return {"outputter": out, "data": returns} if out else returns
 
@@ -330,7 +342,7 @@ class FakeSalt:
                 machine.running.clear()
                 return
         ret, retcode, out = self._call(machine, jid, function, arguments)
-        if not self._closing.is_set():
+        if not self._closing.is_set() and jid not in machine.killed:
             self._return(machine, jid, {"fun": function, "return": ret, "retcode": retcode, "out": out})
         machine.running.discard(jid)
 
@@ -340,11 +352,33 @@ class FakeSalt:
         if function == "saltutil.find_job":
             wanted = str(arguments[0])
             return {"jid": wanted, "pid": 4711} if wanted in machine.running else {}, 0, "nested"
+        if function == "saltutil.kill_job":
+            return self._kill(machine, str(arguments[0])), 0, "nested"
         if function == "brinepool.highstate":
-            return *self._highstate(machine, jid), "highstate"
+            return *self._highstate_alone(machine, jid), "highstate"
         if function == "brinepool.logs":
             return "listening\n", 0, "nested"
         return f"'{function}' is not available.", 254, "nested"
+
+    def _kill(self, machine: Machine, jid: str) -> str:
+        with self.lock:
+            if jid not in machine.running:
+                return ""
+            machine.killed.add(jid)
+            machine.running.discard(jid)
+            machine.applying = "" if machine.applying == jid else machine.applying
+            return f"Signal 9 sent to job {jid} at pid 4711"
+
+    def _highstate_alone(self, machine: Machine, jid: str) -> tuple[Any, int]:
+        with self.lock:
+            if machine.applying:
+                return [bad.ANOTHER_RUNS], 1
+            machine.applying = jid
+        try:
+            return self._highstate(machine, jid)
+        finally:
+            with self.lock:
+                machine.applying = "" if machine.applying == jid else machine.applying
 
     def _highstate(self, machine: Machine, jid: str) -> tuple[Any, int]:
         if self.does(bad.RenderError, machine.server):
@@ -354,6 +388,8 @@ class FakeSalt:
         states = highstate_of(record, self._states.get(machine.server, STATES), failure)
         for state in states.values():
             self._closing.wait(self.durations.state)
+            if jid in machine.killed:
+                break
             self.fire(f"salt/job/{jid}/prog/{machine.server}/{state['__run_num__']}", progress_of(state, len(states)))
         return states, 0 if all(state["result"] for state in states.values()) else 2
 

@@ -1,11 +1,14 @@
 """The sandbox cloud, driven with salt-cloud and salt alone."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests import records
+from tests.contract.legs import SHOP
 from tests.embedded import wait_for
 
 
@@ -87,3 +90,34 @@ def test_what_a_provider_has_is_listed(stack, server):
         "private_ips": [_node(stack, server)["address"]],
     }  # fmt: skip
     assert server in stack.cloud("-S")["sandbox"]["sandbox"]
+
+
+def test_a_server_whose_minion_never_comes_up_tells_why(stack):
+    server, salt = "mute-api-1", stack.connect()
+    salt.create(records.record(server, SHOP), "small", 60)
+    stack.cloud("-y", "-a", "stop", server)
+    folder = stack.home.sandboxes / server
+    settings = json.loads((folder / "etc" / "minion").read_text())
+    (folder / "etc" / "minion").write_text(json.dumps(settings | {"master": "no-such-master.invalid"}))
+    log, value = folder / "log" / "minion", "sample-only-not-a-password"  # as in envfiles/shop/api.env
+    log.write_text(f"logged in with {value}\ntoken=ghp_0123456789abcdef0123\n")
+    stack.cloud("-y", "-a", "start", server)
+    told = wait_for(lambda: salt.boot_log(server) if "no-such-master.invalid" in log.read_text() else "")
+    assert told.splitlines()[:2] == ["logged in with ***", "token=***"]
+    assert "no-such-master.invalid" in told
+    assert value in _console(stack, server), "salt-cloud by hand shows it as it is"
+    salt.destroy(server, records.operation_id(), 60)
+    assert salt.boot_log(server) == ""
+    salt.close()
+
+
+def test_a_console_whose_log_is_empty_shows_what_was_printed(stack, server):
+    log = stack.home.sandboxes / server / "log"
+    stack.cloud("-y", "-a", "stop", server)
+    (log / "minion").write_text("")
+    (log / "salt-minion.out").write_text("printed\n")
+    assert _console(stack, server) == "printed\n"
+
+
+def _console(stack, server):
+    return stack.cloud("-y", "-a", "get_console_output", server)["sandbox"]["sandbox"][server]["output_decoded"]

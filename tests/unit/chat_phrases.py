@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from orchestrator.chat.intent import Command, Missing, Verb, Vocabulary
 
+CANCEL = Verb.CANCEL
 CREATE, DEPLOY, TERMINATE, EXTEND, RETRY = Verb.CREATE, Verb.DEPLOY, Verb.TERMINATE, Verb.EXTEND, Verb.RETRY
 SHOW, WHY, LIST, JOBS, WHERE, BRANCHES = Verb.SHOW, Verb.WHY, Verb.LIST, Verb.JOBS, Verb.WHERE, Verb.BRANCHES
 LOGS, HELP, LINK, NOTIFY, WHOAMI = Verb.LOGS, Verb.HELP, Verb.LINK, Verb.NOTIFY, Verb.WHOAMI
@@ -229,7 +230,6 @@ RIGHT: list[tuple[str, Command]] = [
     ('kill "cart-test"', Command(TERMINATE, targets=("cart-test",))),
     ("destroy the environment cart-test", Command(TERMINATE, targets=("cart-test",))),
     ("delete env cart-test", Command(TERMINATE, targets=("cart-test",))),
-    ("stop cart-test", Command(TERMINATE, targets=("cart-test",))),
     ("tear down cart-test please", Command(TERMINATE, targets=("cart-test",))),
     ("get rid of tax-demo", Command(TERMINATE, targets=("tax-demo",))),
     ("terminate cart-test-web-2", Command(TERMINATE, targets=("cart-test-web-2",))),
@@ -341,6 +341,11 @@ RIGHT: list[tuple[str, Command]] = [
     ("when does the reaper run?", Command(SCHEDULE)),
     ("when is the next nightly run?", Command(SCHEDULE)),
     ("retry cart-test", Command(RETRY, targets=("cart-test",))),
+    ("cancel cart-test", Command(CANCEL, targets=("cart-test",))),
+    ("stop cart-test", Command(CANCEL, targets=("cart-test",))),
+    ("abort cart-test!", Command(CANCEL, targets=("cart-test",))),
+    ("cancel the deploy of cart-test", Command(CANCEL, targets=("cart-test",))),
+    ("please stop the deployment on cart-test", Command(CANCEL, targets=("cart-test",))),
     ("try cart-test again", Command(RETRY, targets=("cart-test",))),
     ("why cart-test", Command(WHY, targets=("cart-test",))),
     ("why did cart-test fail?", Command(WHY, targets=("cart-test",))),
@@ -476,6 +481,8 @@ WRONG: list[tuple[str, Missing | Offer]] = [
     ("extend", Missing(Command(EXTEND), "environment")),
     ("extend cart-test by", Missing(Command(EXTEND, targets=("cart-test",)), "duration")),
     ("retry", Missing(Command(RETRY), "environment")),
+    ("cancel the deploy", Missing(Command(CANCEL), "environment")),
+    ("cancel all environments", Missing(Command(CANCEL), "environment")),
     ("hold", Missing(Command(HOLD), "environment")),
     ("hold all my environments", Missing(Command(HOLD), "environment")),
     ("hold cart-test for", Missing(Command(HOLD, targets=("cart-test",)), "duration")),
@@ -655,7 +662,6 @@ WRONG: list[tuple[str, Missing | Offer]] = [
     ("pin cart-test", offers(["protect cart-test", "extend cart-test"], "I do not know the command “pin”.")),
     ("reap cart-test", offers(["terminate cart-test", "reap plan of cart-test"], "I do not know the command “reap”.")),
     ("restart cart-test", offers(["retry cart-test", "show cart-test"], "I do not know the command “restart”.")),
-    ("cancel cart-test", offers(["terminate cart-test"], "I do not know the command “cancel”.")),
     ("rollback cart-test", offers(["deploy to cart-test"], "I do not know the command “rollback”.")),
 ]
 

@@ -12,7 +12,7 @@ from unittest import mock
 import sqlalchemy as sa
 from dbos import DBOS
 
-from orchestrator.bootstrap import Brinepool
+from orchestrator.bootstrap import Adapters, Brinepool
 from orchestrator.chat.base import ChatAdapter
 from orchestrator.chat.console import Console
 from orchestrator.chat.replies import Reply
@@ -23,6 +23,7 @@ from orchestrator.domain.environment import Actor, Kind, Operation
 from orchestrator.domain.people import SCHEDULER
 from orchestrator.domain.reaping import Warned
 from orchestrator.engine import notices
+from orchestrator.engine.runtime import current
 from orchestrator.engine.schedule import run_due
 from orchestrator.ports import JobRun, Salt
 from orchestrator.settings import Settings
@@ -33,6 +34,7 @@ from tests.fakes.instant import Travelling
 H, M, D = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)  # a Monday
 OLGA = Actor("olga", "cli")
+PATIENCE_S = 30.0
 ACCESS = """\
 unknown: nothing
 people:
@@ -110,8 +112,7 @@ class Stage:
         now, before = self.clock.now(), self.plan()
         run_due(now)
         self.settle()
-        runs = [run for run in self.runs("reap", "nightly") if run.started_at == now]
-        plans = [actions(run) for run in runs]
+        plans = [actions(run) for run in self.begun(now)]
         assert before in plans, f"at {now} this was to be done: {before}, and this was done: {plans}"
         plans.remove(before)
         assert not [each for plan in plans for each in plan if each["kind"] != "keep"]
@@ -128,6 +129,8 @@ class Stage:
 
     def settle(self) -> None:
         """Wait until nothing is at work; what a service that is down has not taken yet stays as it is."""
+        if not self.chat.down:
+            current().at_work.wait_until_idle(PATIENCE_S)  # which costs nothing, other than looking at rows
         until(self.world, lambda: not self._at_work(), says=self._at_work)
 
     def _at_work(self) -> list[str]:
@@ -140,13 +143,18 @@ class Stage:
             return found
         return [f"{each.workflow_id} {each.status}" for each in DBOS.list_workflows(queues_only=True, load_input=False)]
 
-    def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
         """Wait until something is so."""
         until(self.world, condition, seconds)
 
     def runs(self, *jobs: str) -> list[JobRun]:
         """The runs of these jobs, or of all, oldest first, without the mark that says since when a job is known."""
         return [run for run in all_runs(self.world) if run.result != {} and (not jobs or run.job in jobs)]
+
+    def begun(self, moment: datetime) -> list[JobRun]:
+        """The runs that warn and end, of those that began at that moment."""
+        mine = (job_runs.c.started_at == moment) & job_runs.c.job.in_(["reap", "nightly"])
+        return [run for run in all_runs(self.world, mine) if run.result != {}]
 
     def reapings(self, name: str | None = None) -> list[Operation]:
         """What the reaper began to terminate, oldest first."""
@@ -176,7 +184,7 @@ def actions(run: JobRun) -> list[dict[str, Any]]:
 
 
 def until(
-    world: World, condition: Callable[[], object], seconds: float = 30.0, says: Callable[[], object] = lambda: ""
+    world: World, condition: Callable[[], object], seconds: float = PATIENCE_S, says: Callable[[], object] = lambda: ""
 ) -> None:
     """Wait until something is so; whatever is written is a reason to look."""
     deadline = monotonic() + seconds
@@ -185,18 +193,20 @@ def until(
         world.hub.wait(world.hub.count, 0.02)
 
 
-def all_runs(world: World) -> list[JobRun]:
-    """Every run that is written down, in the order of their due moments."""
+def all_runs(world: World, *which: sa.ColumnElement[bool]) -> list[JobRun]:
+    """Every run that is written down, or those of which all that is true, in the order of their due moments."""
     with world.store.engine.connect() as connection:  # type: ignore[attr-defined]
-        rows = connection.execute(sa.select(job_runs).order_by(job_runs.c.due_at)).all()
+        rows = connection.execute(sa.select(job_runs).where(*which).order_by(job_runs.c.due_at)).all()
     return [JobRun(**row._mapping) for row in rows]
 
 
 @contextmanager
-def staged(settings: Settings, salt: Salt, clock: Travelling, chat: MemoryChat) -> Iterator[Stage]:
-    """A Brinepool that has looked once, so that every job is known of."""
+def staged(
+    settings: Settings, salt: Salt, clock: Travelling, chat: MemoryChat, adapters: Adapters | None = None
+) -> Iterator[Stage]:
+    """A Brinepool that has looked once, so that every job is known of. `adapters`: else the chat and the console."""
 
-    def adapters(world: World) -> Sequence[ChatAdapter]:
+    def both(world: World) -> Sequence[ChatAdapter]:
         return [chat, Console(world.store, world.hub)]
 
     seen, dispatch = [0], notices.dispatch
@@ -207,7 +217,7 @@ def staged(settings: Settings, salt: Salt, clock: Travelling, chat: MemoryChat) 
 
     with (
         mock.patch.object(notices, "dispatch", dispatched),
-        programs.whole_brinepool(settings, salt, clock, adapters) as running,
+        programs.whole_brinepool(settings, salt, clock, adapters or both) as running,
     ):
         stage = Stage(running, clock, chat, seen)
         run_due(clock.now())

@@ -15,10 +15,13 @@ from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
 from orchestrator.cli.main import brine
+from orchestrator.curated import failures
 from orchestrator.domain.durations import format_duration
+from orchestrator.domain.failures.explain import FALLBACK_CODES
 from orchestrator.domain.template import Template
 from orchestrator.settings import CHECKOUT, Settings
 from orchestrator.web.app import create_app
+from tests.failures.corpus import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -187,7 +190,7 @@ def error_codes() -> set[str]:
 
 def failure_codes() -> set[str]:
     named = (keyword.value for call in calls({"Failure"}) for keyword in call.keywords if keyword.arg == "code")
-    return set().union(*map(constant, named))
+    return set().union(FALLBACK_CODES, *map(constant, named))
 
 
 def strings() -> set[str]:
@@ -211,17 +214,24 @@ def test_every_code_of_an_error_is_listed() -> None:
 
 
 def test_no_code_is_listed_that_is_not_there() -> None:
-    assert (codes_of_api_page() | first_words(DOCS / "failures.md")) - strings() == set()
+    assert (codes_of_api_page() | first_words(DOCS / "failures.md")) - strings() - set(shipped().entries) == set()
 
 
 def test_every_kind_of_failure_is_described() -> None:
     assert failure_codes() - first_words(DOCS / "failures.md") == set()
 
 
-def test_the_root_cause_rule_is_the_code_s() -> None:
-    from orchestrator.domain.failures import ROOT_CAUSES
+def test_the_kinds_of_failures_are_the_catalogue_s() -> None:
+    section = text(DOCS / "failures.md").partition("## The kinds")[2].partition("\n## ")[0]
+    shown = [line for line in section.splitlines() if line.startswith("| `")]
+    entries = sorted(shipped().entries.items())
+    assert shown == [f"| `{code}` | {entry.audience} | {entry.title} |" for code, entry in entries]
 
-    assert ROOT_CAUSES in text(DOCS / "failures.md")
+
+def test_the_example_of_an_entry_is_right(tmp_path: Path) -> None:
+    file = tmp_path / "example.yaml"
+    file.write_text(re.findall(r"```yaml\n(.*?)```", text(DOCS / "failures.md"), re.DOTALL)[0])
+    assert failures.read(file).problems == ()
 
 
 # Rights

@@ -1,9 +1,17 @@
 """Root causes, from returns as Salt 3008.3 gives them (shapes: reference of real returns, shortened)."""
 
-from orchestrator.domain.failures import Failure, Subject, explain, group, nearest_branches
+from orchestrator.domain.failures import Failure, Subject, group, leading, nearest_branches
+from orchestrator.domain.failures import explain as explain_with
+from tests.failures.corpus import shipped
 
 SUBJECT = Subject("cart-web-1", "web", "feature/crat", "https://git.example.org/shop/web.git", ("feature/cart", "main"))
 REQUISITE = {"result": False, "__state_ran__": False, "comment": "One or more requisite failed: app.checkout.checkout"}
+
+
+def explain(ret: object, subject: Subject, retcode: int = 0) -> list[Failure]:
+    return explain_with(ret, subject, shipped(), retcode)
+
+
 CHECKOUT = "git_|-checkout_|-https://git.example.org/shop/web.git_|-latest"
 
 
@@ -53,14 +61,28 @@ def test_a_state_without_id_is_named_by_its_key() -> None:
 
 def test_render_errors_and_strings_are_for_ops() -> None:
     rendered = explain(["Rendering SLS 'base:app.build' failed: Jinja variable 'x' is undefined"], SUBJECT)
-    assert (rendered[0].code, rendered[0].audience) == ("states-do-not-render", "ops")
-    assert explain("Passed invalid arguments to brinepool.highstate", SUBJECT)[0].code == "highstate-broke"
+    assert (rendered[0].code, rendered[0].audience) == ("jinja-undefined", "ops")
+    assert explain(["Something nobody knows"], SUBJECT)[0].code == "states-do-not-render"
+    assert explain("Passed invalid arguments to brinepool.highstate", SUBJECT)[0].code == "arguments-wrong"
+    assert explain("It broke.", SUBJECT)[0].code == "highstate-broke"
     busy = explain(['The function "state.highstate" is running as PID 12 and was started at 2026'], SUBJECT)
-    assert busy[0].code == "minion-busy"
+    assert busy[0].code == "highstate-running"
 
 
 def test_only_consequences_still_count_as_a_failure() -> None:
-    assert explain({"a_|-b_|-c_|-d": REQUISITE}, SUBJECT)[0].code == "highstate-broke"
+    assert explain({"a_|-b_|-c_|-d": REQUISITE}, SUBJECT)[0].code == "state-failed"
+
+
+def test_what_is_no_state_run_is_a_failure_of_its_own() -> None:
+    assert explain({"minion": "what is this"}, SUBJECT)[0].code == "highstate-broke"
+    assert explain({"a_|-b_|-c_|-d": {"result": True}}, SUBJECT, retcode=2)[0].code == "highstate-broke"
+    assert explain(False, SUBJECT)
+
+
+def test_of_several_causes_on_one_server_the_first_is_told_and_the_others_are_in_the_evidence() -> None:
+    first = leading([Failure("one", "a: one", "why", evidence="e"), Failure("two", "a: two", "because")])
+    assert first.explanation == "why There is 1 other cause beside it."
+    assert first.evidence == "e\nAlso: a: two because"
 
 
 def test_the_same_cause_on_several_servers_is_told_once() -> None:
@@ -71,6 +93,8 @@ def test_the_same_cause_on_several_servers_is_told_once() -> None:
     assert grouped.servers == ("a-api-1", "a-web-1", "a-web-2")
     assert grouped.title == "a-api-1, a-web-1 and a-web-2: quota exceeded"
     assert len(group([one("a-web-1"), Failure("other", "x")])) == 2
+    (all_of_them,) = group([one("a-web-1"), one("a-web-2"), one("a-api-1")], of=3)
+    assert all_of_them.title == "all 3 servers: quota exceeded"
 
 
 def test_failures_survive_the_way_through_json() -> None:

@@ -46,6 +46,7 @@ def test_the_account_of_brinepool_has_the_rights_of_the_design_and_no_others(mad
     }
     assert master["netapi_enable_clients"] == ["local", "local_async", "runner", "runner_async"]
     assert master["auto_accept"] is False
+    assert master["minion_data_cache"] is False, "the pillar, with the values of env files, would be kept on disk"
 
 
 def test_the_shared_secret_is_in_a_private_file_only(made):

@@ -136,7 +136,10 @@ def test_a_failed_highstate_is_told_as_its_root_cause(world: World, fake: FakeSa
 def test_two_at_once_get_one_winner_and_a_sentence(world: World, fake: FakeSaltApi) -> None:
     fake.salt.misbehave(bad.NeverComesUp())
     environments.create(world, ALICE, shop())
-    with pytest.raises(Conflict, match="alice is creating cart-test, for"):
+    with pytest.raises(
+        Conflict,
+        match=r"alice is creating cart-test since \ds; wait for it, or cancel it with `brine env cancel cart-test`",
+    ):
         environments.retry(world, BOB, "cart-test")
     ended(world, environments.terminate(world, ALICE, "cart-test", Terminate()))
 

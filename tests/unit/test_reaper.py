@@ -175,6 +175,18 @@ def test_who_has_no_account_is_warned_on_their_console_and_that_counts(stage: St
     assert stage.later(30 * M) == {"mine": "reap"}
 
 
+def test_a_warning_is_told_once_where_a_room_is_also_that_of_its_owner(stage: Stage, site: Path) -> None:
+    """What is made on a console has that console as its room, and its owner is told there directly."""
+    (site / "templates" / "shop.yaml").write_text(SHOP.replace("notify: shop-dev\n", ""))
+    ask = programs.shop("mine", roles=["api"], ttl="1d")
+    accepted = environments.create(stage.world, Actor("bob", "chat:console", room="console:bob"), ask)
+    programs.ended(stage.world, accepted)
+    stage.later(21 * H)
+    with stage.world.store.transaction() as ledger:
+        console = [each.reply["title"] for each in ledger.chat.on_console("bob", 0, 50)]
+    assert [title for title in console if "mine ends" in title] == ["mine ends in 3h"]
+
+
 def test_extended_from_the_warning_it_lives_on_and_is_warned_about_anew(stage: Stage) -> None:
     stage.create()
     stage.later(20 * H)

@@ -1,8 +1,11 @@
 """The runner's promises, with Salt's real cache in a folder and a fake cloud."""
 
+import sys
+
 import pytest
 import salt.config
 
+from orchestrator.saltext.pool import text_of
 from orchestrator.saltext.runners import brinepool as runner
 from orchestrator.saltext.stored import Stored
 from tests.fakes.pool import DiesWhileCreating, DoesNotAnswer, FakePool, NeverDestroys, machine
@@ -207,3 +210,76 @@ def test_inventory_shows_what_is_left_on_one_side(cloud, stored):
 def test_machines_of_others_are_not_in_the_inventory(cloud):
     cloud(FakePool).present["database-prod-1"] = machine(9)
     assert runner.inventory()["servers"] == []
+
+
+# What a machine says of itself
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    (tmp_path / "envfiles" / "shop").mkdir(parents=True)
+    (tmp_path / "envfiles" / "shop" / "api.env").write_text("DB_PASSWORD=tiger-striped\n")
+    monkeypatch.setattr(runner, "__opts__", {"brinepool": {"site": str(tmp_path)}}, raising=False)
+    return tmp_path
+
+
+def test_a_boot_log_is_its_last_lines(cloud, site):
+    cloud(FakePool).consoles[SERVER] = "".join(f"line {number}\n" for number in range(100))
+    runner.create(record(), "small")
+    assert runner.boot_log(SERVER) == {"ok": True, "log": "\n".join(f"line {number}" for number in range(60, 100))}
+    assert runner.boot_log(SERVER, lines="2") == {"ok": True, "log": "line 98\nline 99"}
+    assert runner.boot_log(SERVER, lines=0)["log"] == ""
+
+
+def test_a_boot_log_has_no_secret(cloud, site):
+    cloud(FakePool).consoles[SERVER] = "cannot log in with tiger-striped\ntoken=ghp_0123456789abcdef0123\n"
+    runner.create(record(), "small")
+    assert runner.boot_log(SERVER)["log"] == "cannot log in with ***\ntoken=***"
+
+
+def test_a_boot_log_is_masked_before_it_is_cut(cloud, site):
+    key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabcd\n-----END RSA PRIVATE KEY-----"
+    cloud(FakePool).consoles[SERVER] = f"{key}\nend\n"
+    runner.create(record(), "small")
+    assert runner.boot_log(SERVER, lines=3)["log"] == "***\nend"
+
+
+def test_an_env_file_elsewhere_is_masked_too(cloud, site, monkeypatch):
+    (site / "other" / "shop").mkdir(parents=True)
+    (site / "other" / "common.env").write_text("KEY=lion-maned\n")
+    pillar = {"ext_pillar": [{"git": []}, {"brinepool": {"envfiles": str(site / "other")}}]}
+    monkeypatch.setattr(runner, "__opts__", runner.__opts__ | pillar)
+    cloud(FakePool).consoles[SERVER] = "it is lion-maned\n"
+    runner.create(record(), "small")
+    assert runner.boot_log(SERVER)["log"] == "it is ***"
+
+
+def test_nothing_is_told_when_the_secrets_are_not_known(cloud, site):
+    cloud(FakePool).consoles[SERVER] = "cannot log in with tiger-striped\n"
+    runner.create(record(), "small")
+    (site / "envfiles" / "shop" / "api.env").write_text("not a line\n")
+    assert runner.boot_log(SERVER) == {"ok": True, "log": ""}
+
+
+@pytest.mark.parametrize("server", ["cart-api-2", "../../etc/passwd", "", None, 7])
+def test_a_server_that_is_not_ours_tells_nothing(cloud, site, server):
+    pool = cloud(FakePool)
+    pool.present[server] = machine(7)
+    pool.consoles[server] = "somebody else's"
+    assert runner.boot_log(server) == {"ok": True, "log": ""}
+
+
+def test_a_cloud_that_stumbles_tells_nothing(cloud, site, monkeypatch):
+    pool = cloud(FakePool)
+    runner.create(record(), "small")
+    monkeypatch.setattr(pool, "console", lambda *_: sys.exit("the driver gave up"))
+    assert runner.boot_log(SERVER) == {"ok": True, "log": ""}
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [("plain", "plain"), ({"output_decoded": b"of ec2 \xff", "instanceId": "i-1"}, "of ec2 \ufffd"),
+     ({"output": "x"}, "x"), ({}, ""), (None, "")],
+)  # fmt: skip
+def test_what_drivers_tell_of_a_console(told, text):
+    assert text_of(told) == text

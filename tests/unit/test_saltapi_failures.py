@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.record import Record
 from orchestrator.domain.template import Template
-from orchestrator.ports import JobReturn, Machine, SaltRefused, StateProgress
+from orchestrator.ports import Job, JobReturn, Machine, SaltRefused, StateProgress
 from orchestrator.saltapi.adapter import SaltApi
 from orchestrator.saltapi.suspense import Patience
 from tests import programs, records
@@ -259,6 +259,35 @@ def test_a_minion_that_never_comes_up(fake: FakeSaltApi, salt: SaltApi) -> None:
     began = time.monotonic()
     assert not salt.minion_started(API, 0.5)
     assert 0.5 <= time.monotonic() - began < 1.5
+
+
+def test_a_minion_that_never_comes_up_can_leave_a_log(fake: FakeSaltApi, salt: SaltApi) -> None:
+    said = "\n".join(f"line {number}" for number in range(50))
+    fake.salt.misbehave(bad.NeverComesUp(API, log=said))
+    salt.create(record(), "small", 5)
+    assert salt.boot_log(API).splitlines() == said.splitlines()[-40:]
+
+
+def test_a_job_whose_minion_died_has_no_return(fake: FakeSaltApi, salt: SaltApi, server: str) -> None:
+    fake.salt.misbehave(bad.Dies())
+    jid = salt.new_jid()
+    salt.submit(server, jid, "highstate")
+    assert salt.job(jid) == Job(jid, {server: None})
+
+
+def test_the_job_of_a_runner_tells_what_was_asked(fake: FakeSaltApi, salt: SaltApi, server: str) -> None:
+    jid = next(jid for jid, job in fake.salt.jobs.items() if job.fun == "brinepool.create")
+    job = salt.job(jid)
+    assert (job.function, job.arguments[0]["profile"]) == ("runner.brinepool.create", "small")
+    assert job.returns["fake_master"] == JobReturn(
+        {"ok": True, "created": True, "server": job.returns["fake_master"].ret["server"]}, 0
+    )
+
+
+def test_an_answer_that_is_nested_for_ever_is_no_answer(fake: FakeSaltApi, salt: SaltApi) -> None:
+    salt.health()
+    fake.salt.misbehave(bad.AnswersNonsense("[" * 100_000 + "]" * 100_000))
+    assert unavailable(lambda: salt.job(salt.new_jid())).code == "salt-unanswered"
 
 
 def test_the_start_of_an_earlier_server_of_that_name_does_not_count(

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.ports import StateProgress
+from orchestrator.ports import Job, JobReturn, StateProgress
 from orchestrator.saltapi.hub import Event
-from orchestrator.saltapi.returns import progress_of, retcode_of, return_of
+from orchestrator.saltapi.returns import job_of, progress_of, retcode_of, return_of
 
 PROGRESS = "salt/job/20261123065350648130/prog/a-web-1/3"
 RETURN = "salt/job/20261123065350648130/ret/a-web-1"
@@ -58,3 +58,23 @@ def test_the_retcode_of_the_event_counts() -> None:
 )
 def test_the_retcode_of_what_the_cache_has(ret: Any, retcode: int) -> None:
     assert retcode_of(ret) == retcode
+
+
+def test_a_job_with_what_each_minion_returned() -> None:
+    states = {"a": {"result": False}}
+    found = job_of("1", {"a-web-1": states, "a-web-2": "Minion did not return"})
+    assert found == Job("1", {"a-web-1": JobReturn(states, 2), "a-web-2": None})
+
+
+@pytest.mark.parametrize(("success", "retcode"), [(True, 0), (False, 1)])
+def test_a_runner_s_job_tells_what_it_was(success: bool, retcode: int) -> None:
+    event = {
+        "fun": "runner.brinepool.put",
+        "jid": "1",
+        "fun_args": [{"records": []}],
+        "return": "x",
+        "success": success,
+    }
+    assert job_of("1", {"m_master": event}) == Job(
+        "1", {"m_master": JobReturn("x", retcode)}, "runner.brinepool.put", ({"records": []},)
+    )

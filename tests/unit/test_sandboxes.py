@@ -1,5 +1,6 @@
 """The folders of sandboxes: names and addresses are claimed once, and nothing half-made is forgotten."""
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
@@ -115,3 +116,43 @@ def test_the_minion_s_key_and_settings_are_private(cloud):
 
 def _out_of_luck(*_args, **_kwargs):
     raise OSError("the disk is gone")
+
+
+# What a sandbox says of itself
+
+
+@pytest.fixture
+def logs(cloud):
+    claim(cloud, "shop-api-1")
+    folder = cloud.folder / "shop-api-1" / "log"
+    folder.mkdir()
+    return folder
+
+
+def test_the_minion_s_log_comes_first_and_its_output_when_that_is_empty(cloud, logs):
+    assert sandboxes.console(cloud, "shop-api-1") == ""
+    (logs / "supervisord.out").write_text("supervisord\n")
+    assert sandboxes.console(cloud, "shop-api-1") == "supervisord\n"
+    (logs / "salt-minion.out").write_text("printed\n")
+    (logs / "minion").write_text("\n")
+    assert sandboxes.console(cloud, "shop-api-1") == "printed\n"
+    (logs / "minion").write_text("logged\nand no end")
+    assert sandboxes.console(cloud, "shop-api-1") == "logged\nand no end"
+
+
+def test_of_a_long_log_the_last_whole_lines(cloud, logs):
+    lines = [f"line {number}\n" for number in range(100_000)]
+    (logs / "minion").write_text("".join(lines))
+    text = sandboxes.console(cloud, "shop-api-1")
+    assert sandboxes.CONSOLE_BYTES - 20 < len(text) <= sandboxes.CONSOLE_BYTES
+    assert "".join(lines).endswith("\n" + text)
+
+
+def test_what_is_no_plain_file_or_no_sandbox_says_nothing(cloud, logs, tmp_path):
+    (tmp_path / "secret").write_text("of the master\n")
+    (logs / "minion").symlink_to(tmp_path / "secret")
+    os.mkfifo(logs / "salt-minion.out")
+    (logs / "supervisord.out").write_bytes(b"not utf-8: \xff\n")
+    assert sandboxes.console(cloud, "shop-api-1") == "not utf-8: \ufffd\n"
+    assert sandboxes.console(cloud, "shop-api-2") == ""
+    assert sandboxes.console(cloud, "../sandboxes/shop-api-1") == ""

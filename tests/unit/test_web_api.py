@@ -56,16 +56,28 @@ def test_a_single_server_is_an_environment(client: FlaskClient) -> None:
 
 def test_terminating_what_others_need_asks_first(client: FlaskClient, stage: Stage) -> None:
     create(client)
-    stage.to_the_end(stage.started[0])
     with stage.world.store.transaction() as ledger:
         operation = stage.started[0].id
         for status in ("provisioning", "configuring", "ready"):
             ledger.move_environment(stage.started[0].environment, operation, _status(status))
+    stage.to_the_end(stage.started[0])
     refused = client.delete("/api/v1/servers/cart-api-1")
     assert (refused.status_code, refused.get_json()["code"]) == (409, "needed-by-others")
     agreed = client.delete("/api/v1/servers/cart-api-1?confirmed=true")
     assert agreed.status_code == 202
     assert agreed.get_json()["operation"]["kind"] == "terminate-server"
+
+
+def test_cancelling_by_name_and_by_operation(client: FlaskClient, stage: Stage) -> None:
+    operation = create(client)["operation"]["id"]
+    going = client.post("/api/v1/environments/cart/cancel")
+    assert (going.status_code, going.get_json()["operation"]["kind"]) == (202, "terminate")
+    cancelled = client.get(f"/api/v1/operations/{operation}").get_json()
+    assert (cancelled["state"], cancelled["failure"]["code"]) == ("cancelled", "cancelled")
+    again = client.post(f"/api/v1/operations/{operation}/cancel")
+    assert (again.status_code, again.get_json()["code"]) == (409, "nothing-to-cancel")
+    late = client.post("/api/v1/environments/cart/cancel")
+    assert (late.status_code, late.get_json()["code"]) == (409, "not-cancellable")
 
 
 def _status(name: str):  # type: ignore[no-untyped-def]

@@ -195,6 +195,7 @@ _CHECKS: dict[Verb, Check] = {
     Verb.TERMINATE: _aimed,
     Verb.EXTEND: _aimed,
     Verb.RETRY: _aimed,
+    Verb.CANCEL: _aimed,
     Verb.HOLD: _aimed,
     Verb.RELEASE: _aimed,
     Verb.PROTECT: _aimed,

@@ -13,7 +13,7 @@ Reader = Callable[[str], Understood]
 
 VERBS = (
     "create", "make", "start", "deploy", "redeploy", "ship", "update", "switch", "terminate", "destroy",
-    "delete", "remove", "kill", "stop", "extend", "keep", "retry", "hold", "unhold",
+    "delete", "remove", "kill", "stop", "cancel", "extend", "keep", "retry", "hold", "unhold",
     "protect", "unprotect", "plan", "schedule", "show", "describe", "status", "list", "why", "jobs",
     "where", "branches", "logs", "help", "link", "notify", "mute", "unmute", "whoami",
 )  # fmt: skip
@@ -25,8 +25,6 @@ WORDS = (
 )  # fmt: skip
 # Words for things that we call otherwise; they are offered, never taken for granted.
 MEANT = {
-    "cancel": ("terminate",),
-    "abort": ("terminate",),
     "end": ("terminate",),
     "restart": ("retry", "show"),
     "reboot": ("retry", "show"),

@@ -111,6 +111,10 @@ def _retry(sentence: Tree[Token], scene: Scene) -> Command:
     return _aimed(Verb.RETRY, sentence, scene)
 
 
+def _cancel(sentence: Tree[Token], scene: Scene) -> Command:
+    return _aimed(Verb.CANCEL, sentence, scene)
+
+
 def _why(sentence: Tree[Token], scene: Scene) -> Command:
     return _aimed(Verb.WHY, sentence, scene, strict=False)
 
@@ -298,6 +302,7 @@ _READERS: dict[str, Callable[[Tree[Token], Scene], Command]] = {
     "terminate": _terminate,
     "extend": _extend,
     "retry": _retry,
+    "cancel": _cancel,
     "hold": _hold,
     "release": _release,
     "protect": _protect,

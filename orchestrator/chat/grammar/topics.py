@@ -168,6 +168,11 @@ _TOPICS: dict[str, Topic] = {
     ),
     "schedule": Topic("schedule", "Shows the scheduled jobs: when each runs, and how it went.", _of("schedule")),
     "retry": Topic("retry ENVIRONMENT", "Tries again what failed.", _of("retry ENV")),
+    "cancel": Topic(
+        "cancel ENVIRONMENT",
+        "Ends what is being done to it: a create is taken back, a deploy or a retry leaves it failed.",
+        _of("cancel ENV"),
+    ),
     "terminate": Topic(
         "terminate ENVIRONMENT or SERVER",
         "Takes an environment or a server away for good. It asks first when that is somebody else's, when others need "

@@ -1,6 +1,7 @@
 """The sandbox cloud: a salt-cloud driver whose servers are folders on this machine.
 
-`salt-cloud -p small NAME`, `-d NAME`, `-Q`, `-F`, `-a show_instance|start|stop NAME` and maps work as with any cloud.
+`salt-cloud -p small NAME`, `-d NAME`, `-Q`, `-F`, maps, and `-a show_instance|get_console_output|start|stop NAME` work
+as with any cloud.
 Needs the section `sandbox` in salt-cloud's configuration, which `brine up` renders; a provider says `driver: sandbox`.
 """
 
@@ -123,6 +124,14 @@ def show_instance(name: str, call: str | None = None) -> dict[str, Any]:
     cloud = _cloud()
     meta = _existing(cloud, name)
     return _full(meta, "running" if name in sandboxes.running(cloud) else "stopped")
+
+
+def get_console_output(name: str, call: str | None = None) -> dict[str, str]:
+    """The end of what the server says of itself, named and shaped as ec2's driver does it."""
+    _not_as(call, "function", "get_console_output")
+    cloud = _cloud()
+    _existing(cloud, name)
+    return {"output_decoded": sandboxes.console(cloud, name)}
 
 
 def avail_sizes(call: str | None = None) -> dict[str, dict[str, str]]:

@@ -6,6 +6,7 @@ All that leaves the minion through here is masked: no value of an env file is in
 import fcntl
 import logging
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,20 +114,32 @@ def log_tail(path: str, lines: int = 20) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    whole = text.splitlines() if size <= _TAIL_BYTES else text.splitlines()[1:]
+    whole = _lines(text) if size <= _TAIL_BYTES else _lines(text)[1:]
     return "\n".join(_said_once(whole)[-lines:])
 
 
 def last_words(path: str, lines: int = 20) -> str:
-    """The last lines that an app has written since it was started."""
-    latest = log_tail(path, MAX_LOG_LINES).rpartition(STARTED)[2]
-    return "\n".join(latest.strip().splitlines()[-lines:])
+    """What an app has written since it was started last, in so many lines: a third of them from the beginning.
+
+    An app that ends when it is started may say why first, and then print a page of usage.
+    """
+    written = _lines(log_tail(path, MAX_LOG_LINES))
+    starts = [number for number, line in enumerate(written, start=1) if line.startswith(STARTED)]
+    said = "\n".join(written[starts[-1] if starts else 0 :]).strip("\n").split("\n")
+    if len(said) > lines:
+        said = [*said[: lines // 3], "[...]", *said[lines // 3 - lines :]]
+    return "\n".join(said)
+
+
+def _lines(text: str) -> list[str]:
+    """Its lines, split only at what no value of an env file can hold; others, such as U+2028, may be inside one."""
+    return re.split(r"\r\n|\r|\n", text.rstrip("\r\n")) if text else []
 
 
 def _said_once(lines: list[str]) -> list[str]:
     """The lines, with a number behind one that repeats the line before it."""
     counted = [(line, len(list(group))) for line, group in groupby(lines)]
-    return [line if count == 1 else f"{line} ({count} times)" for line, count in counted]
+    return [line if count == 1 or not line.strip() else f"{line} ({count} times)" for line, count in counted]
 
 
 def mask(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.saltext.answers import Refused, answer, without_login
 
 if TYPE_CHECKING:  # each call is a process of its own: it imports only what it needs
+    from orchestrator.domain.masking import Masker
     from orchestrator.domain.record import Record
     from orchestrator.saltext.pool import Pool
     from orchestrator.saltext.stored import Stored
@@ -66,6 +67,21 @@ def inventory() -> dict[str, Any]:
     CLI Example: salt-run brinepool.inventory
     """
     return answer("inventory-failed", "The cloud could not be asked for its servers; try again.", _inventory)
+
+
+def boot_log(server: str, lines: int = 40) -> dict[str, Any]:
+    """The last `lines` of what a server's machine says of itself: its console, as its cloud tells it. Masked.
+
+    ok: `log`, "" when there is none: no such server of ours, or a cloud that cannot tell. No errors: whoever asks has
+    a failure to explain already.
+
+    CLI Example: salt-run brinepool.boot_log server=cart-test-api-1
+    """
+    try:
+        return {"ok": True, "log": _boot_log(server, int(lines))}
+    except (Exception, SystemExit):  # drivers leave in every way there is
+        log.exception("brinepool: what %s says of itself cannot be told", server)
+        return {"ok": True, "log": ""}
 
 
 def branches(template: str, role: str = "") -> dict[str, Any]:
@@ -173,6 +189,40 @@ def _inventory() -> dict[str, Any]:
     stored.drop_old_tombstones()
     ours = {name for name, machine in machines.items() if name in known or machine["provider"].endswith(":sandbox")}
     return {"servers": [_described(name, machines.get(name), stored) for name in sorted(known | ours)]}
+
+
+def _boot_log(server: str, lines: int) -> str:
+    from orchestrator.domain.masking import mask_secrets
+    from orchestrator.domain.names import split_server_id
+
+    stored = _stored()
+    # Without our record it is somebody else's machine, or gone.
+    data = stored.record(server) if isinstance(server, str) and split_server_id(server) else None
+    if not data:
+        return ""
+    pool = _pool()
+    provider = stored.machine(server).get("provider")
+    if provider not in pool.providers():
+        provider = pool.where(server)
+    told = pool.console(server, provider) if provider else ""
+    # Masked before it is cut: what looks like a key has a beginning.
+    masked = mask_secrets(_masker(_record(data)).text(told)).splitlines()
+    return "\n".join(masked[-lines:]) if lines > 0 else ""
+
+
+def _masker(record: "Record") -> "Masker":
+    """Knows the values of the server's env files. EnvFileError when they cannot be known."""
+    from orchestrator.domain.masking import Masker
+    from orchestrator.saltext.pillar.brinepool import layered
+
+    return Masker(layered(_envfiles(), record.template, record.role).values())
+
+
+def _envfiles() -> Path:
+    """Where our ext_pillar reads them."""
+    pillars = [entry["brinepool"] for entry in __opts__.get("ext_pillar", ()) if "brinepool" in entry]
+    chosen = pillars[0].get("envfiles") if pillars and isinstance(pillars[0], dict) else None
+    return Path(chosen or Path(__opts__["brinepool"]["site"]) / "envfiles")
 
 
 def _described(server: str, machine: dict[str, Any] | None, stored: "Stored") -> dict[str, Any]:

@@ -5,26 +5,31 @@ mask them in all that they return: Salt puts returns on the event bus, in the jo
 """
 
 import hashlib
+import io
 import json
 import os
+import signal
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from salt.utils.secret import REDACT_PLACEHOLDER
 
 from orchestrator.domain.envfile import env_text
 from orchestrator.domain.errors import BadInput
+from orchestrator.saltext import health
 
 __virtualname__ = "brinepool_app"
 
 OUTPUT_LINES = 30  # the end of a failed build, where the reason is
-LOG_LINES = 15
+LOG_LINES = 60  # after the telling line many an app says how it shuts down
+LINE_LENGTH = 1000  # characters; a longer line keeps its beginning and its end
+BODY_LENGTH = 300
+OUTPUT_BYTES = 256 * 1024  # of a build's output: more is not kept in memory
 REQUEST_SECONDS = 5
+LAST_WORDS_SECONDS = 5  # how long an app that was just started again is waited for to say why it ends
 POLL_SECONDS = (0.05, 1.0)  # from the first pause between two questions to the longest
 DOWN_SECONDS = 10  # an app that was down for so long, taken together, does not come up by being started again
 
@@ -75,7 +80,10 @@ def built(
 
     Builds only when the commit, the env or the lines differ from the last good build. The file `release` says what was
     built; the app notes at its start what it was started from (`<release>.started`), so a changed app is restarted even
-    when the highstate that built it was killed before it came to that. `data` in the return always has the commit.
+    when the highstate that built it was killed before it came to that.
+
+    `data` in the return has the commit; of a failure also `step` of how many (`of`), its `line`, its `exit` code (a
+    signal is a negative one) and the end of its `output`.
     """
     commit = __salt__["git.revision"](name, user=user, ignore_retcode=True)
     wanted = {"commit": commit, "env": _digest(Path(env).read_text()), "build": _digest(list(build))}
@@ -88,40 +96,70 @@ def built(
     # From here on the checkout holds a mixture: if this build ends in the middle, the next one must not be skipped.
     Path(release).unlink(missing_ok=True)
     for number, line in enumerate(build, start=1):
-        failure = _run_line(line, env, name, user)
-        if failure is not None:
-            comment = f"Step {number} of {len(build)} of the build failed: {line}\n{failure}"
-            return _result(name, False, __salt__["brinepool.mask"](comment), commit=commit)
+        code, output = _run_line(line, env, name, user)
+        if code:
+            step = {"step": number, "of": len(build), "line": line, "exit": code, "output": output}
+            return _not_built(name, {"commit": commit, **step})
     _write_private(Path(release), _text_of(wanted | {"run": _digest(run)}), user)
     return _result(name, True, f"Built in {len(build)} steps.", changes, commit)
 
 
-def healthy(name: str, log: str, service: str, deadline: int = 120) -> dict[str, Any]:
+def healthy(name: str, log: str, service: str, deadline: int = 120, release: str = "") -> dict[str, Any]:
     """The URL `name` answers with 2xx within `deadline` seconds; asked at once and then in short pauses.
 
-    Fails early when the service does not stay up. A failure has the last answer and the end of the app's log.
+    Fails early when the service does not stay up, or another program holds its port. `<release>.started`, which the
+    app writes at its start, tells that one from the app. `data` of a failure has the `url`, the last answer (`status`,
+    or 0 and the `error`; the beginning of its `body`) and the end of the app's `log`.
     """
     if __opts__["test"]:
         return _result(name, None, "The app's health would be asked for.")
     started, down = time.monotonic(), 0.0
     for pause in _pauses():
-        answer, waited = _ask(name), time.monotonic() - started
-        if not answer:
+        answer, waited = health.ask(name, REQUEST_SECONDS), time.monotonic() - started
+        up = __salt__["service.status"](service)
+        other = health.other_listener(name, _started(release) if up else None)
+        if answer.ok and up and not other:
             return _result(name, True, f"Healthy after {waited:.1f} s.")
-        down += 0 if __salt__["service.status"](service) else pause
-        if down > DOWN_SECONDS:
-            return _unhealthy(name, "the app ends each time it is started", log)
-        if waited + pause > deadline:
-            return _unhealthy(name, f"{answer} for {deadline} seconds", log)
+        down += 0 if up and not other else pause
+        late = waited + pause > deadline
+        if down > DOWN_SECONDS or (late and down > waited / 2):
+            return _unhealthy(name, other or "the app ends each time it is started", answer, other, log)
+        if late:
+            return _unhealthy(name, f"{answer.told} for {deadline} seconds", answer, other, log)
         time.sleep(pause)
     raise AssertionError("the pauses never end")
 
 
-def _unhealthy(url: str, waited: str, log: str) -> dict[str, Any]:
+def _started(release: str) -> float:
+    """When the app was started last; 0 when it has not said so."""
+    try:
+        return Path(f"{release}.started").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _unhealthy(url: str, waited: str, answer: health.Answer, other: str, log: str) -> dict[str, Any]:
     """The failure, with what the app itself said last."""
-    tail = __salt__["brinepool.last_words"](log, LOG_LINES) or "(it has written nothing)"
-    comment = f"Not healthy: {url}: {waited}.\nThe end of the app's log:\n{tail}"
-    return _result(url, False, __salt__["brinepool.mask"](comment))
+    said = _last_words(log)
+    comment = f"Not healthy: {url}: {waited}.\nThe end of the app's log:\n{said or '(it has written nothing)'}"
+    failed = _result(url, False, __salt__["brinepool.mask"](comment))
+    error = other or answer.error
+    answered = {"status": answer.status, "body": _body(answer.text), "error": __salt__["brinepool.mask"](error)}
+    return failed | {"data": {"url": url, **answered, "log": said}}
+
+
+def _last_words(log: str) -> str:
+    """The end of the app's log, masked. An app that was started again a moment ago is given time to say something."""
+    until = time.monotonic() + LAST_WORDS_SECONDS
+    while not (said := __salt__["brinepool.last_words"](log, LOG_LINES)) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS[1] / 4)
+    return _bounded(__salt__["brinepool.mask"](said))
+
+
+def _body(text: str) -> str:
+    """The readable beginning of an answer. Masked before it is read, and again as it reads, and only then cut."""
+    mask = __salt__["brinepool.mask"]
+    return str(mask(health.readable(mask(text))))[:BODY_LENGTH]
 
 
 def _pauses() -> Iterator[float]:
@@ -129,20 +167,6 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * 1.5, longest)
-
-
-def _ask(url: str) -> str:
-    """ "" when the URL answers with 2xx, else what it did instead. Never through a proxy: it is our own machine."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=REQUEST_SECONDS) as response:
-            return "" if 200 <= response.status < 300 else f"it answered {response.status}"
-    except urllib.error.HTTPError as error:
-        return f"it answered {error.code}"
-    except (OSError, ValueError) as error:
-        return f"it did not answer ({getattr(error, 'reason', error)})"
-    except Exception as error:  # noqa: BLE001  (http.client has its own tree of errors for what is no HTTP)
-        return f"it did not answer in HTTP ({type(error).__name__})"
 
 
 def _env() -> dict[str, str]:
@@ -213,23 +237,57 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _run_line(line: str, env: str, checkout: str, user: str | None) -> str | None:
-    """None when the line succeeded, else how it ended and the end of its output, unmasked.
+def _run_line(line: str, env: str, checkout: str, user: str | None) -> tuple[int, str]:
+    """How the line ended, 0 for well, and the end of its output, masked.
 
     Not by cmd.run, which writes the output of a failed command into the minion's log.
     """
     command = ["/bin/sh", "-c", _IN_FORCE, "sh", env, checkout, line]
     if user:
         command = ["runuser", "-u", user, "--", *command]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    if done.returncode == 0:
-        return None
-    output = done.stdout.decode(errors="replace")
-    # Masked before it is cut: half a secret would not be recognised.
-    tail = __salt__["brinepool.mask"](output).rstrip().splitlines()[-OUTPUT_LINES:]
-    return "\n".join([f"It ended with exit code {done.returncode}.", *tail])
+    kept, more = b"", False
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        while chunk := cast(io.BufferedReader, process.stdout).read1(OUTPUT_BYTES):
+            kept += chunk
+            more, kept = more or len(kept) > OUTPUT_BYTES, kept[-OUTPUT_BYTES:]
+    if more:  # from the next whole line on: half a secret would not be recognised
+        kept = kept.partition(b"\n")[2]
+    # Masked before it is cut, for the same reason.
+    masked = __salt__["brinepool.mask"](kept.decode(errors="replace")).rstrip()
+    return _signed(process.returncode), _bounded("\n".join(masked.splitlines()[-OUTPUT_LINES:]))
+
+
+def _signed(code: int) -> int:
+    """The exit code; negative for a signal, which a shell tells as 128 and its number."""
+    ended_by = code - 128 if code > 128 else 0
+    return -ended_by if ended_by in signal.valid_signals() else code
+
+
+def _not_built(name: str, step: dict[str, Any]) -> dict[str, Any]:
+    """The failure of a build, as a sentence and as data."""
+    sentence = f"Step {step['step']} of {step['of']} of the build failed: {step['line']}\n{_ending(step['exit'])}"
+    comment = __salt__["brinepool.mask"](f"{sentence}\n{step['output']}".rstrip())
+    step["line"] = __salt__["brinepool.mask"](step["line"])
+    return _result(name, False, comment) | {"data": step}
+
+
+def _ending(code: int) -> str:
+    """How a line of a build ended, in words."""
+    if code == -signal.SIGKILL:
+        return "It was killed (signal 9), perhaps for want of memory."
+    if code < 0:
+        return f"It was ended by signal {-code} ({signal.strsignal(-code)})."
+    why = {126: ": a program in it is not executable", 127: ": a program in it was not found"}.get(code, "")
+    return f"It ended with exit code {code}{why}."
+
+
+def _bounded(text: str) -> str:
+    """The text with no line longer than `LINE_LENGTH`. Masked before, as half a secret would not be recognised."""
+    half = LINE_LENGTH // 2
+    lines = (line if len(line) <= LINE_LENGTH else f"{line[:half]} ... {line[-half:]}" for line in text.split("\n"))
+    return "\n".join(lines)
 
 
 def _result(

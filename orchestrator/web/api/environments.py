@@ -3,8 +3,8 @@
 from flask import Response
 from pydantic import BaseModel, Field
 
+from orchestrator.commands import cancelling, reaper
 from orchestrator.commands import environments as commands
-from orchestrator.commands import reaper
 from orchestrator.commands.views import (
     Accepted,
     CreateEnvironment,
@@ -114,6 +114,12 @@ def unprotect_environment(path: Name) -> Response:
 def retry_environment(path: Name, header: Idempotent) -> Response:
     """Try again what failed"""
     return accepted(commands.retry(world(), actor(), path.name, key=header.key))
+
+
+@api.post("/<name>/cancel", responses=answers(202, Accepted, 403, 404, 409))
+def cancel_operation_of_environment(path: Name) -> Response:
+    """Cancel what is being done: a create is terminated, a deploy or a retry leaves the environment failed"""
+    return accepted(cancelling.cancel(world(), actor(), path.name))
 
 
 @api.get("/<name>/events", responses=answers(200, Events, 404))

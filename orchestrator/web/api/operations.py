@@ -3,11 +3,13 @@
 from flask import Response, current_app
 from pydantic import BaseModel, Field
 
+from orchestrator.commands import cancelling
 from orchestrator.commands import operations as commands
-from orchestrator.commands.views import OperationView
+from orchestrator.commands.views import Accepted, OperationView
 from orchestrator.web import sse
+from orchestrator.web.auth import actor
 
-from .context import answers, blueprint, found, streams, world
+from .context import accepted, answers, blueprint, found, streams, world
 
 api = blueprint("operations", "Durable pieces of work, and their progress.")
 
@@ -59,6 +61,12 @@ def list_operations(query: ListQuery) -> Response:
 def show_operation(path: Id) -> Response:
     """Show an operation"""
     return found(commands.show(world(), path.id))
+
+
+@api.post("/<id>/cancel", responses=answers(202, Accepted, 403, 404, 409))
+def cancel_operation(path: Id) -> Response:
+    """Cancel this operation, and no other that may have followed it"""
+    return accepted(cancelling.cancel_operation(world(), actor(), path.id))
 
 
 @api.get("/<id>/events", responses=answers(200, _STREAM, 404, 503))

@@ -5,6 +5,7 @@ health:
     - name: {{ ('http://' ~ app.address ~ ':' ~ app.port ~ app.health) | json }}
     - log: {{ at.log | json }}
     - service: {{ at.service | json }}
+    - release: {{ at.release | json }}
     - deadline: {{ app.health_deadline }}
     - require:
       - service: service

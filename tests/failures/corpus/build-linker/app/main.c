@@ -1,0 +1,8 @@
+#include <stdio.h>
+
+int total(void);
+
+int main(void) {
+    printf("%d\n", total());
+    return 0;
+}

@@ -1,0 +1,3 @@
+const shelves = require("./shelves");
+
+console.log(shelves.length);

@@ -1,0 +1,1 @@
+#include <brine/salt.h>

@@ -1,0 +1,2 @@
+print("reading 3 million products")
+index = [bytearray(1_000_000) for _ in range(3000)]

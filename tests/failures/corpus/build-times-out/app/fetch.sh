@@ -1,0 +1,2 @@
+echo "waiting for assets.example.org"
+exec sleep 30

@@ -1,0 +1,2 @@
+echo "preparing"
+: "${STRIPE_KEY:?is not set}"

@@ -1,0 +1,4 @@
+sync:
+  cmd.run:
+    - name: echo everything is in order
+    - stateful: True

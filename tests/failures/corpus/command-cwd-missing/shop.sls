@@ -1,0 +1,4 @@
+build:
+  cmd.run:
+    - name: make
+    - cwd: /srv/shop/no-such-folder

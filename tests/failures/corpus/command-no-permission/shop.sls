@@ -1,0 +1,5 @@
+publish:
+  cmd.run:
+    - name: cp /etc/hostname /etc/shop-hostname
+    - runas: nobody
+    - cwd: /

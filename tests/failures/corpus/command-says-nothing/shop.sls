@@ -1,0 +1,3 @@
+check:
+  cmd.run:
+    - name: exit 7

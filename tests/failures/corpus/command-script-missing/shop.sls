@@ -1,0 +1,3 @@
+install:
+  cmd.script:
+    - source: salt://files/install.sh

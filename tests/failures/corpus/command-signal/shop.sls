@@ -1,0 +1,3 @@
+index:
+  cmd.run:
+    - name: echo indexing; kill -TERM $$

@@ -1,0 +1,3 @@
+restore:
+  cmd.script:
+    - source: salt://files/restore.sh

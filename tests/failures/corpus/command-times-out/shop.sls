@@ -1,0 +1,4 @@
+index:
+  cmd.run:
+    - name: sleep 30
+    - timeout: 1

@@ -1,0 +1,3 @@
+pickle:
+  cmd.run:
+    - name: picklectl --all

@@ -1,0 +1,4 @@
+build:
+  cmd.run:
+    - name: make
+    - runas: nosuchuser

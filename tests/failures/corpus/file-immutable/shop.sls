@@ -1,0 +1,4 @@
+settings:
+  file.managed:
+    - name: {{ salt['environ.get']('HOME') }}/shop.conf
+    - contents: workers = 2

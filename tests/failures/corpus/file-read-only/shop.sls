@@ -1,0 +1,4 @@
+settings:
+  file.managed:
+    - name: /proc/version
+    - contents: workers = 2

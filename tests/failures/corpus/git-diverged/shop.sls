@@ -1,0 +1,5 @@
+checkout:
+  git.latest:
+    - name: {{ salt['environ.get']('HOME') }}/upstream
+    - rev: main
+    - target: {{ salt['environ.get']('HOME') }}/checkout

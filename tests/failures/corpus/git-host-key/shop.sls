@@ -1,0 +1,4 @@
+checkout:
+  git.latest:
+    - name: ssh://git@{{ pillar['brinepool']['address'] }}:2222/shop/api.git
+    - target: {{ salt['environ.get']('HOME') }}/checkout

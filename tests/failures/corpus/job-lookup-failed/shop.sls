@@ -1,0 +1,9 @@
+upload:
+  cmd.run:
+    - name: "echo 'ERROR: disk quota of team shop is used up' >&2; exit 1"
+
+link:
+  cmd.run:
+    - name: echo linked
+    - require:
+      - cmd: upload

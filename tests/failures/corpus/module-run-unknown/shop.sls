@@ -1,0 +1,4 @@
+cache:
+  module.run:
+    - shop.flush:
+      - all: True

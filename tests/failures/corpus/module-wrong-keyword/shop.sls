@@ -1,0 +1,3 @@
+images:
+  user.present:
+    - name: ""

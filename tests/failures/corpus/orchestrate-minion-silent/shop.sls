@@ -1,0 +1,2 @@
+settings:
+  test.succeed_without_changes

@@ -1,0 +1,3 @@
+index:
+  cmd.run:
+    - name: "echo 'ERROR: search index is read-only' >&2; exit 1"

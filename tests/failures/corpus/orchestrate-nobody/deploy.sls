@@ -1,0 +1,4 @@
+configure:
+  salt.state:
+    - tgt: cart-test-db-1
+    - sls: shop

@@ -1,0 +1,3 @@
+settings:
+  cmd.run:
+    - name: echo {{ database.url }}

@@ -1,0 +1,4 @@
+configure:
+  salt.state:
+    - tgt: 'cart-test-*'
+    - sls: shop

@@ -1,0 +1,4 @@
+package:
+  pkg.installed:
+    - name: brinepool-no-such-package
+    - refresh: False

@@ -1,0 +1,4 @@
+library:
+  pip.installed:
+    - name: brinepool-lemon-press
+    - no_index: True

@@ -1,0 +1,4 @@
+extend:
+  databse:
+    cmd.run:
+      - name: echo other

@@ -1,0 +1,6 @@
+include:
+  - shop.databse
+
+settings:
+  cmd.run:
+    - name: echo settings

@@ -1,0 +1,3 @@
+settings:
+  file.managed:
+    - name: /srv/shop/{{ 'Brine and Barrel' | kebab }}.conf

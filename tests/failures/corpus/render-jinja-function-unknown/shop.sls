@@ -1,0 +1,3 @@
+version:
+  cmd.run:
+    - name: echo {{ salt['shop.version']() }}

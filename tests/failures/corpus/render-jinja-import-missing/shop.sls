@@ -1,0 +1,4 @@
+{% from "shop/map.jinja" import settings %}
+settings:
+  file.managed:
+    - name: {{ settings.file }}

@@ -1,0 +1,5 @@
+{% for name in ['images', 'logs'] %}
+{{ name }}:
+  file.directory:
+    - name: /srv/{{ name }}
+{% endfro %}

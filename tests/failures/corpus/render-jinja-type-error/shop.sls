@@ -1,0 +1,4 @@
+{% set workers = '2' %}
+settings:
+  cmd.run:
+    - name: echo {{ workers + 1 }}

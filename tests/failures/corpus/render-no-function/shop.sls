@@ -1,0 +1,3 @@
+settings:
+  file:
+    - name: /srv/shop/shop.conf

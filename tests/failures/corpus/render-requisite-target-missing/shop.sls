@@ -1,0 +1,5 @@
+web:
+  cmd.run:
+    - name: echo web
+    - require:
+      - cmd: databse

@@ -1,0 +1,7 @@
+settings:
+  file.managed:
+    - name: /srv/shop/shop.conf
+
+settings:
+  file.managed:
+    - name: /srv/shop/other.conf

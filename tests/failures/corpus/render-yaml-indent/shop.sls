@@ -1,0 +1,4 @@
+settings:
+  file.managed:
+    - name: /srv/shop/shop.conf
+   - contents: workers = 2

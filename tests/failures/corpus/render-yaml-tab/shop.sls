@@ -1,0 +1,3 @@
+settings:
+  file.managed:
+	- name: /srv/shop/shop.conf

@@ -1,0 +1,8 @@
+include:
+  - database
+
+web:
+  cmd.run:
+    - name: echo web
+    - require:
+      - sls: database

@@ -1,0 +1,9 @@
+licence:
+  cmd.run:
+    - name: "echo 'licence server licences.example.org: no licence left' >&2; exit 1"
+
+start:
+  cmd.run:
+    - name: echo started
+    - require:
+      - cmd: licence

@@ -1,0 +1,5 @@
+import os
+import signal
+
+print("loading the catalogue")
+os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,3 @@
+import pickles
+
+pickles.serve()

@@ -1,0 +1,4 @@
+import ctypes
+
+print("loading image library")
+ctypes.string_at(0)

@@ -1,0 +1,4 @@
+cucumbers:
+  barrel.filled:
+    - litres: 20
+    - jars: 0

@@ -1,0 +1,9 @@
+checkout:
+  git.latest:
+    - name: https://git.example.org/shop/api.git
+
+build:
+  cmd.run:
+    - name: echo built
+    - require:
+      - git: checkout

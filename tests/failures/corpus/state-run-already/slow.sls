@@ -1,0 +1,3 @@
+slow:
+  cmd.run:
+    - name: touch {{ salt['environ.get']('HOME') }}/started; sleep 30

@@ -1,0 +1,3 @@
+settings:
+  file.present:
+    - name: /srv/shop/shop.conf

@@ -1,0 +1,9 @@
+web:
+  supervisord.running:
+    - restart: True
+
+after:
+  cmd.run:
+    - name: echo after
+    - require:
+      - supervisord: web

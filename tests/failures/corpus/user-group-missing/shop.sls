@@ -1,0 +1,4 @@
+shopkeeper:
+  user.present:
+    - gid: pickles
+    - groups: [pickles]

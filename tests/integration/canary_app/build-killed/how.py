@@ -1,0 +1,5 @@
+"""How this branch behaves."""
+
+BUILD = "killed"
+START = "works"
+HEALTH = "works"

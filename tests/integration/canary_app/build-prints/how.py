@@ -1,0 +1,5 @@
+"""How this branch behaves."""
+
+BUILD = "prints"
+START = "works"
+HEALTH = "works"

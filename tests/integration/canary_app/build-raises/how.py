@@ -1,0 +1,5 @@
+"""How this branch behaves."""
+
+BUILD = "raises"
+START = "works"
+HEALTH = "works"

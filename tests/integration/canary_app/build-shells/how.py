@@ -1,0 +1,5 @@
+"""How this branch behaves."""
+
+BUILD = "shells"
+START = "works"
+HEALTH = "works"

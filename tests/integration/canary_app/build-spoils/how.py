@@ -1,0 +1,5 @@
+"""How this branch behaves."""
+
+BUILD = "spoils"
+START = "works"
+HEALTH = "works"

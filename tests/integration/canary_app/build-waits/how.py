@@ -1,0 +1,5 @@
+"""How this branch behaves."""
+
+BUILD = "waits"
+START = "works"
+HEALTH = "works"

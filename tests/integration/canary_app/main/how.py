@@ -1,0 +1,5 @@
+"""How this branch behaves."""
+
+BUILD = "works"
+START = "works"
+HEALTH = "works"
