@@ -102,10 +102,12 @@ def listen(talk: Talk, after: int, transcript: Transcript, left: threading.Event
     read, whole = after, False
     try:
         for item in talk.hear(after):
+            if left.is_set():
+                return
             transcript.heard(item)
             whole = whole or isinstance(item, CaughtUp)
             settled = not (isinstance(item, ConsoleMessageView) and item.live)
-            if whole and settled and transcript.seq > read and not left.is_set():
+            if whole and settled and transcript.seq > read:
                 read = transcript.seq
                 _have_read(talk, transcript)
     except BrinepoolError as error:

@@ -114,7 +114,7 @@ def _run_number(state: object) -> float:
 
 
 def _comment(state: object) -> str:
-    return str(state.get("comment", "")) if isinstance(state, Mapping) else shown(state)
+    return shown(state.get("comment", "") if isinstance(state, Mapping) else state)
 
 
 def _inside(state: object, depth: int) -> Iterator[Cause]:
@@ -186,7 +186,7 @@ def _mapping(value: object) -> Mapping[Any, Any]:
 
 def _of_messages(messages: Sequence[Any]) -> Iterator[Cause]:
     """Render errors, one a message; a return that is a list of anything else is told as it is."""
-    kind = "pillar" if any(_PILLAR.search(str(message)[:2_000]) for message in messages[:MOST_CAUSES]) else "render"
+    kind = "pillar" if any(_PILLAR.search(shown(message, 2_000)) for message in messages[:MOST_CAUSES]) else "render"
     for message in messages[:MOST_CAUSES]:
         text = clean(message)
         if text and not _PILLAR_HEADER.search(text) and not (_AFTERMATH.search(text) and len(messages) > 1):

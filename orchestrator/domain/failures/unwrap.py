@@ -54,7 +54,7 @@ def _of_mapping(document: Mapping[Any, Any], server: str, depth: int) -> Iterato
     elif "data" in document and ("outputter" in document or "tag" in document):  # jobs.lookup_jid, an event
         yield from _outcomes(document["data"], server, depth + 1)
     elif "fun" in document and "return" in document:  # the return of a job, as an event has it
-        yield from _outcomes(document["return"], str(document.get("id") or server)[:200], depth + 1)
+        yield from _outcomes(document["return"], clean(document.get("id") or server)[:200], depth + 1)
     elif "ret" in document and ("retcode" in document or "jid" in document):  # full_return
         yield from _of_full_return(document, server, depth)
     elif any(isinstance(document.get(key), str) for key in _ERRORS):
@@ -63,9 +63,9 @@ def _of_mapping(document: Mapping[Any, Any], server: str, depth: int) -> Iterato
     elif not server or depth < 3:
         for name, part in list(document.items())[:MOST]:
             if part is None:  # `brine job` shows so that a minion has not returned
-                yield Outcome(str(name)[:200], (Cause("silence", text=f"{_NO_RETURN}."),))
+                yield Outcome(clean(name)[:200], (Cause("silence", text=f"{_NO_RETURN}."),))
             elif isinstance(part, Mapping | list | str):
-                yield from _outcomes(part, str(name)[:200], depth + 1)
+                yield from _outcomes(part, clean(name)[:200], depth + 1)
     else:
         yield Outcome(server, tuple(causes_of(document)))
 
@@ -92,11 +92,11 @@ def _of_job(job: Mapping[Any, Any], depth: int) -> Iterator[Outcome]:
     result = job["Result"]
     for name, part in list(result.items())[:MOST]:
         returned = part.get("return") if isinstance(part, Mapping) else part
-        yield from _outcomes(returned, str(name)[:200], depth)
+        yield from _outcomes(returned, clean(name)[:200], depth)
     minions = job.get("Minions")
     for name in minions[:MOST] if isinstance(minions, list) else ():
         if name not in result:
-            yield Outcome(str(name)[:200], (Cause("silence", text=f"{_NO_RETURN}."),))
+            yield Outcome(clean(name)[:200], (Cause("silence", text=f"{_NO_RETURN}."),))
 
 
 def _of_full_return(document: Mapping[Any, Any], server: str, depth: int) -> Iterator[Outcome]:
