@@ -18,7 +18,7 @@ peers: setup-dev ## Real chat peers for the tests: Synapse, Errbot, Hubot (the l
 	@if command -v npm >/dev/null; then $(BIN)/python -m tests.peers.hubot; fi
 
 test: setup-dev ## Every test that this machine can run
-	@$(BIN)/pytest --numprocesses 4 --maxschedchunk 1 -m 'not stack or patient'
+	@$(BIN)/pytest --numprocesses 4 -m 'not stack or patient'
 	@$(BIN)/pytest -m 'stack and not patient'
 
 check: setup-dev ## Format, lint, types, layers and the fast tests

@@ -382,7 +382,7 @@ def hard_maximum(life: Life) -> datetime:
     return max(life.created + LONGEST, life.expires)
 
 
-def test_much_happened(month: Month) -> None:
+def much_happened(month: Month) -> None:
     causes = Counter(action["cause"] for _, action, _ in reaped(month))
     assert len(month.lives) == ENVIRONMENTS
     assert causes["expired"] > 200, causes
@@ -391,7 +391,7 @@ def test_much_happened(month: Month) -> None:
     assert all(month.did[wish] > 1 for wish in {*WISHES, "release", "saved", "saved so"}), month.did
 
 
-def test_everything_ends_for_a_cause_that_is_true_and_at_its_time(month: Month) -> None:
+def everything_ends_for_a_cause_that_is_true_and_at_its_time(month: Month) -> None:
     for life, action, when in reaped(month):
         due = life.kept_until(life.due(action["cause"]))
         assert due is not None
@@ -399,12 +399,12 @@ def test_everything_ends_for_a_cause_that_is_true_and_at_its_time(month: Month) 
         assert due <= when
 
 
-def test_nothing_goes_that_is_kept(month: Month) -> None:
+def nothing_goes_that_is_kept(month: Month) -> None:
     for life, _, when in reaped(month):
         assert not life.is_kept(when), f"{life.name} went at {when}"
 
 
-def test_everything_ends_within_one_look_of_what_policy_says(month: Month) -> None:
+def everything_ends_within_one_look_of_what_policy_says(month: Month) -> None:
     for life, action, when in reaped(month):
         warned = told(life, action) or sent(life, action)  # one that never arrived counts from the hard maximum on
         since = min(each.delivered_at or each.at for each in warned)
@@ -414,7 +414,7 @@ def test_everything_ends_within_one_look_of_what_policy_says(month: Month) -> No
         assert when <= first_look(due), f"{life.name} was due at {due} and went at {when}"
 
 
-def test_every_end_has_a_warning_before_it_that_its_owner_got(month: Month) -> None:
+def every_end_has_a_warning_before_it_that_its_owner_got(month: Month) -> None:
     unheard = []
     for life, action, when in reaped(month):
         arrived = [each.delivered_at for each in told(life, action) if each.delivered_at]
@@ -427,14 +427,14 @@ def test_every_end_has_a_warning_before_it_that_its_owner_got(month: Month) -> N
     assert len(unheard) < 5
 
 
-def test_warnings_that_waited_for_the_chat_kept_what_they_were_about(month: Month) -> None:
+def warnings_that_waited_for_the_chat_kept_what_they_were_about(month: Month) -> None:
     late = [life for life, action, when in reaped(month)
             if any(each.at < MUTE[1] <= (each.delivered_at or each.at) for each in told(life, action))]  # fmt: skip
     assert len(late) > 3
     assert all(life.ended and life.ended >= MUTE[1] + LAST / 2 for life in late)
 
 
-def test_what_is_left_is_not_due_or_is_kept(month: Month) -> None:
+def what_is_left_is_not_due_or_is_kept(month: Month) -> None:
     left = [life for life in month.lives.values() if life.ended is None]
     assert {life.name for life in left} == month.left
     for life in left:
@@ -444,13 +444,13 @@ def test_what_is_left_is_not_due_or_is_kept(month: Month) -> None:
     assert set(month.salt.machines) == {f"{life.name}-app-1" for life in left}
 
 
-def test_each_is_removed_once(month: Month) -> None:
+def each_is_removed_once(month: Month) -> None:
     removed = Counter(server for server, _ in month.salt.destroyed)
     assert set(removed.values()) == {1}
     assert len(removed) == ENVIRONMENTS - len(month.left)
 
 
-def test_each_night_has_one_run_also_when_two_were_missed_and_when_half_past_two_comes_twice(month: Month) -> None:
+def each_night_has_one_run_also_when_two_were_missed_and_when_half_past_two_comes_twice(month: Month) -> None:
     nights = [run.due_at for run in month.runs if run.job == "nightly" and run.result != {}]
     expected = [BEGIN + D * day + (M * 30 if day < 21 else M * 90) for day in range(31)]
     expected.remove(datetime(2026, 10, 14, 0, 30, tzinfo=UTC))  # the first of two that were missed
@@ -460,7 +460,7 @@ def test_each_night_has_one_run_also_when_two_were_missed_and_when_half_past_two
     assert all(run.ended_at == run.started_at for run in month.runs if run.result != {})
 
 
-def test_each_end_is_in_one_nightly_report(month: Month) -> None:
+def each_end_is_in_one_nightly_report(month: Month) -> None:
     reports = month.stage.reports(LOUNGE.id)
     went = Counter(row[0] for report in reports for table in report.tables if table.columns[0] == "went"
                    for row in table.rows)  # fmt: skip
@@ -468,3 +468,23 @@ def test_each_end_is_in_one_nightly_report(month: Month) -> None:
     assert went == Counter(life.name for life, _, when in reaped(month) if when <= last)
     first = min(life.created for life in month.lives.values())  # before, there was nothing to report
     assert len(reports) == sum(run.due_at > first for run in month.runs if run.job == "nightly" and run.result != {})
+
+
+CHECKS = (
+    much_happened,
+    everything_ends_for_a_cause_that_is_true_and_at_its_time,
+    nothing_goes_that_is_kept,
+    everything_ends_within_one_look_of_what_policy_says,
+    every_end_has_a_warning_before_it_that_its_owner_got,
+    warnings_that_waited_for_the_chat_kept_what_they_were_about,
+    what_is_left_is_not_due_or_is_kept,
+    each_is_removed_once,
+    each_night_has_one_run_also_when_two_were_missed_and_when_half_past_two_comes_twice,
+    each_end_is_in_one_nightly_report,
+)
+
+
+def test_a_month_of_a_team(month: Month) -> None:
+    """One test, so that the month is lived once, however many workers there are."""
+    for check in CHECKS:
+        check(month)
