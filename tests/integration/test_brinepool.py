@@ -122,7 +122,7 @@ def test_a_failed_create_keeps_the_healthy_servers_and_terminates_to_nothing(sta
     shown = answer(stack, "env", "show", "sick")
     assert shown["status"] == "failed"
     assert of_role(shown, "api")[0]["status"] == "ready"
-    assert of_role(shown, "web")[0]["failure"]["title"].startswith("sick-web-1: the step “build” failed")
+    assert of_role(shown, "web")[0]["failure"]["title"].startswith("sick-web-1: pip finds no package for “")
     assert len(done.stderr.splitlines()) <= 3
     assert brine(stack, "env", "deploy", "sick", "web/main").returncode == 0
     assert answer(stack, "env", "show", "sick")["status"] == "ready"
