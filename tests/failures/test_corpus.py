@@ -13,7 +13,7 @@ from .table import unseen
 
 FEWEST = 80
 # Entries for what could not be produced here: a cloud's refusals, programs that are not installed, rare conditions.
-# tests/unit/test_failures_shapes.py has a message of each, marked as not recorded.
+# tests/unit/test_failures_shapes.py has messages of most, marked as not recorded.
 NOT_SEEN_YET = frozenset(
     {
         "certificate-untrusted",

@@ -105,7 +105,12 @@ def _hides_failure(key: object, state: Mapping[str, Any]) -> bool:
 
 
 def _ran(state: object) -> bool:
-    return not isinstance(state, Mapping) or state.get("__state_ran__") is not False
+    """Older releases of Salt say only in the comment that a state did not run."""
+    if not isinstance(state, Mapping):
+        return True
+    ran, comment = state.get("__state_ran__"), state.get("comment")
+    waited = ran is None and isinstance(comment, str) and comment.startswith("One or more requisite failed")
+    return ran is not False and not waited
 
 
 def _run_number(state: object) -> float:
