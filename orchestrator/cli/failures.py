@@ -1,6 +1,7 @@
 """`brine failures …`: how failures are told. Without a server: it reads the site's catalogue and a saved return."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from . import render
 from .session import Session, json_option, pass_session
 
 LARGEST = 256 * 1024 * 1024  # bytes
+_SPACE = re.compile(r"\s*")
 
 
 @click.group()
@@ -86,13 +88,32 @@ def _document(file: Path) -> object:
         data = sys.stdin.buffer.read(LARGEST) if str(file) == "-" else _bytes_of(file)
     except OSError as error:
         raise BadInput("file-unreadable", f"{file} cannot be read: {error.strerror}.") from error
-    text = data.decode(errors="replace").strip()
+    text = data.decode("utf-8-sig", errors="replace").strip()
     if not text:
         raise BadInput("file-empty", "There is nothing in it; save what `salt --out=json` prints, and try again.")
     try:
-        return _unwrapped(json.loads(text))
+        return _unwrapped(_parsed(text))
     except (ValueError, RecursionError):
         return text
+
+
+def _parsed(text: str) -> object:
+    """One JSON document, or the documents that `salt --out=json` prints one after the other: one for each minion.
+
+    Raises ValueError for what is no JSON, RecursionError for what is nested too deep.
+    """
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while at < len(text):
+        document, end = decoder.raw_decode(text, at)
+        found.append(document)
+        space = _SPACE.match(text, end)
+        at = space.end() if space else end
+    mappings = [each for each in found if isinstance(each, Mapping)]
+    if len(found) > 1 and len(mappings) == len(found):
+        return {name: part for each in mappings for name, part in each.items()}
+    if len(found) > 1:
+        raise ValueError("several documents that are no returns of minions")
+    return found[0]
 
 
 def _bytes_of(file: Path) -> bytes:

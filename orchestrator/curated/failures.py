@@ -30,7 +30,7 @@ class CuratedCatalogue:
         self._folders = tuple(dict.fromkeys(folders))
         self._lock = Lock()
         self._files: dict[Path, Watched[Entries]] = {}
-        self._seen: tuple[object, ...] = ()
+        self._seen: list[tuple[Entries | None, tuple[CuratedProblem, ...]]] = []
         self._current = CuratedFailures()
 
     def current(self) -> CuratedFailures:
@@ -39,13 +39,10 @@ class CuratedCatalogue:
             files = files_of(*self._folders)
             self._files = {file: self._files.get(file) or Watched(file, read) for file in files}
             found = [watched.current() for watched in self._files.values()]
-            seen = tuple(model for model, _ in found)
-            if seen != self._seen or any(
-                wrong for _, wrong in found
-            ):  # to sort it anew for each failure would be a waste
+            if found != self._seen:  # to sort it anew for each failure would be a waste
                 entries = {code: entry for model, _ in found if model for code, entry in model.entries.items()}
                 self._current = CuratedFailures(Catalogue(entries), tuple(each for _, wrong in found for each in wrong))
-                self._seen = seen
+                self._seen = found
             return self._current
 
 

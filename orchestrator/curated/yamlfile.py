@@ -77,6 +77,8 @@ def load(file: Path, page: str) -> dict[str, Any] | CuratedProblem:
         return CuratedProblem(str(file), 1, 1, "", "is not text in UTF-8")
     except YAMLError as error:
         return _yaml_problem(file, error)
+    except RecursionError:
+        return CuratedProblem(str(file), 1, 1, "", "is nested too deep")
     if not isinstance(data, dict):
         return CuratedProblem(str(file), 1, 1, "", f"is no mapping; see {page} for its fields")
     return data

@@ -29,7 +29,7 @@ HARMLESS = frozenset(
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _URL_PASSWORD = re.compile(r"://[^/@\s:]*:([^/\s]+)@")
-_URL_LOGIN = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
+_URL_LOGIN = re.compile(r"(?<=://)[^/\s'\"]+(?=@)")
 # What Salt itself writes into a state's result; never made of an env value, and needed to read the result.
 _SALTS_OWN = frozenset({"__id__", "__sls__", "start_time"})
 # What our own states call what they tell in `data`: no env value makes these names unreadable.
@@ -172,16 +172,19 @@ _OWN = {
 # top of what the minion has masked.
 _SECRETS = re.compile(
     r"""
-    (?P<key>-----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z))
+    (?P<key>-----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
+      | (?<![\w+/=])(?:[\w+/=]{16,}(?:\s|\\n)+){1,120}-----END[ A-Z]*PRIVATE\ KEY-----)  # its beginning was cut off
   | \b(?P<token>
         xox[abeoprs]-[0-9A-Za-z-]{10,} | xapp-[0-9A-Za-z-]{10,}
       | gh[opsur]_[0-9A-Za-z]{20,} | github_pat_[0-9A-Za-z_]{20,} | glpat-[0-9A-Za-z_-]{16,}
       | (?:AKIA|ASIA)[0-9A-Z]{16} | sk-[0-9A-Za-z_-]{16,} | sk_(?:live|test)_[0-9A-Za-z]{10,}
-      | syt_[0-9A-Za-z_]{10,} | eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*
+      | syt_[0-9A-Za-z_]{10,} | npm_[0-9A-Za-z]{30,} | pypi-[0-9A-Za-z_-]{16,} | AIza[0-9A-Za-z_-]{30,}
+      | hvs\.[0-9A-Za-z_-]{20,} | dop_v1_[0-9a-f]{40,} | hooks\.slack\.com/(?:services|workflows|triggers)/[\w/]{10,}
+      | (?<![\w-])eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*
     )
   | (?P<name>(?<![\w-])[\w-]*?  # from the beginning of a word only: hostile text must not take for ever
-      (?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[\w-]{0,60}
-      ["']?\s*[=:]\s*["']?)(?P<value>(?!\*{3})[^\s"'&;,]{4,})
+      (?:password|passwd|passphrase|_pass(?![\w-])|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[\w-]{0,60}
+      ["']?\s*[=:]\s*(?:(?P<quote>["'])|))(?P<value>(?!\*{3})(?(quote)[^"'\n]{4,}|[^\s"'&;,]{4,}))
   | (?P<bearer>\b(?:bearer|basic)\s+)(?P<credential>[0-9A-Za-z._~+/=-]{12,})
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,

@@ -44,6 +44,7 @@ NOT_SEEN_YET = frozenset(
         "package-manager-busy",
         "pip-invalid-requirement",
         "python-import",
+        "requisite-not-found",
         "runner-unknown",
         "too-many-files",
     }

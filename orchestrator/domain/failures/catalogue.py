@@ -11,7 +11,7 @@ from jsonpath_ng.ext import parse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from .causes import Cause
-from .text import SHOWN, clean, short, telling_line, without_tags
+from .text import clean, one_line, telling_line, without_tags
 
 # What a text may name beside the captures of its own patterns.
 KNOWN = frozenset(
@@ -90,7 +90,7 @@ class Catalogue:
                 for text in selected[entry.select]:
                     found = _compiled(pattern).search(text)
                     if found:
-                        said = {key: short(clean(value or ""), SHOWN) for key, value in found.groupdict().items()}
+                        said = {key: one_line(clean(value or "")) for key, value in found.groupdict().items()}
                         whole = found[0].strip().split("\n")[0]
                         return Recognised(code, entry, {**_NOTHING, **_own_words(cause), **words, **said}, whole)
         return None
@@ -101,14 +101,14 @@ def _own_words(cause: Cause) -> dict[str, str]:
     said = next((line for text in own if (line := telling_line(without_tags(text), strictly=True))), "")
     where = f"{cause.file}, line {cause.line}" if cause.file and cause.line else cause.file
     return {
-        "id": cause.id,
-        "sls": cause.sls,
-        "name": short(cause.name),
+        "id": one_line(cause.id),
+        "sls": one_line(cause.sls),
+        "name": one_line(cause.name),
         "function": cause.function,
         "file": cause.file,
         "line": cause.line,
         "where": where or cause.sls or "the state tree",
-        "comment": short(cause.comment.split("\n")[0]),
+        "comment": one_line(cause.comment.split("\n")[0]),
         "telling": telling_line(cause.text),
         "said": said,
         "status": str(cause.data.get("status", "")),
@@ -117,8 +117,12 @@ def _own_words(cause: Cause) -> dict[str, str]:
 
 
 def _texts(select: str, document: Mapping[str, Any]) -> Iterable[str]:
-    for found in _selector(select).find(document):
-        value = found.value
+    """What the path selects; nothing when it cannot be followed, such as a comparison of a number with text."""
+    try:
+        values = [found.value for found in _selector(select).find(document)]
+    except Exception:  # noqa: BLE001  (people curate paths, data have any form: neither may hide the cause)
+        return
+    for value in values:
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             yield str(value)
 

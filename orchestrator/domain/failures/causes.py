@@ -8,13 +8,15 @@ run because a requisite failed has `__state_ran__: False`; one that ran and fail
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from math import isfinite
+from itertools import islice
 from typing import Any
 
-from .text import clean, shown
+from .text import clean, one_line, shown, worded
 
 MOST_CAUSES = 50
 DEEPEST = 12  # orchestrations in orchestrations
+_LONGEST_KEY = 4_000
+_LARGEST = 2**40  # a number that is larger is none that Salt gave
 
 _ATTEMPT = re.compile(r'Attempt \d+: Returned a result of "False", with the following comment: ')
 _COMMAND = re.compile(r'Command ".*" run', re.DOTALL)
@@ -75,13 +77,13 @@ def causes_of(ret: object, depth: int = 0) -> list[Cause]:
 def looks_like_states(ret: Mapping[Any, Any]) -> bool:
     """Whether this is what a state run returns: keys `module_|-id_|-name_|-function`, or results."""
     some = [key for key, _ in zip(ret, range(20), strict=False)]
-    if any("_|-" in str(key) for key in some):
+    if any("_|-" in worded(key) for key in some):
         return True
     return bool(some) and all(isinstance(ret[key], Mapping) and "result" in ret[key] for key in some)
 
 
 def _of_states(states: Mapping[Any, Any], depth: int) -> Iterator[Cause]:
-    failed = [(str(key), state) for key, state in states.items() if _has_failed(state) or _hides_failure(key, state)]
+    failed = [(worded(key), state) for key, state in states.items() if _has_failed(state) or _hides_failure(key, state)]
     roots = [(key, state) for key, state in failed if _ran(state)]
     if failed and not roots:
         yield Cause(
@@ -98,7 +100,7 @@ def _has_failed(state: object) -> bool:
 
 def _hides_failure(key: object, state: Mapping[str, Any]) -> bool:
     """A step of an orchestration is green when its runner was called wrongly: only the text that it returned tells."""
-    if not str(key).endswith("_|-runner"):
+    if not worded(key).endswith("_|-runner"):
         return False
     returned = _mapping(state.get("changes")).get("return")
     return isinstance(returned, str) and _SAYS_FAILURE.match(returned) is not None
@@ -115,7 +117,7 @@ def _ran(state: object) -> bool:
 
 def _run_number(state: object) -> float:
     number = state.get("__run_num__") if isinstance(state, Mapping) else None
-    return float(number) if isinstance(number, int | float) and isfinite(number) else 0.0
+    return float(number) if isinstance(number, int | float) and -_LARGEST < number < _LARGEST else 0.0
 
 
 def _comment(state: object) -> str:
@@ -128,11 +130,12 @@ def _inside(state: object, depth: int) -> Iterator[Cause]:
     if not isinstance(changes, Mapping) or depth >= DEEPEST:
         return
     returns = changes.get("ret")
-    for minion, ret in list(returns.items())[:MOST_CAUSES] if isinstance(returns, Mapping) else ():
+    for minion, ret in islice(returns.items(), MOST_CAUSES) if isinstance(returns, Mapping) else ():
         if ret is False:
-            yield Cause("silence", text="Minion did not return.", server=clean(minion))
+            yield Cause("silence", text="Minion did not return.", server=server_name(minion))
         elif not isinstance(ret, bool):
-            yield from (replace(cause, server=cause.server or clean(minion)) for cause in causes_of(ret, depth + 1))
+            found = causes_of(ret, depth + 1)
+            yield from (replace(cause, server=cause.server or server_name(minion)) for cause in found)
     nested = changes.get("return")
     if isinstance(nested, str):
         yield Cause("runner", text=clean(nested), comment=_first(clean(nested)))
@@ -143,7 +146,7 @@ def _inside(state: object, depth: int) -> Iterator[Cause]:
 def _of_nested(nested: Mapping[str, Any], depth: int) -> Iterator[Cause]:
     """An orchestration that is a step of another one."""
     data = nested.get("data")
-    for ret in list(data.values())[:MOST_CAUSES] if isinstance(data, Mapping) else ():
+    for ret in islice(data.values(), MOST_CAUSES) if isinstance(data, Mapping) else ():
         if isinstance(ret, Mapping | list):
             yield from causes_of(ret, depth + 1)
 
@@ -154,7 +157,7 @@ def _of_state(key: str, state: object) -> Cause:
     comment = _ATTEMPT.sub("", clean(state.get("comment", "")))
     changes, data = _mapping(state.get("changes")), _mapping(state.get("data"))
     stdout, stderr = clean(changes.get("stdout") or ""), clean(changes.get("stderr") or "")
-    parts = key.split("_|-")
+    parts = (key if len(key) <= _LONGEST_KEY else key[: _LONGEST_KEY // 2] + key[-_LONGEST_KEY // 2 :]).split("_|-")
     function = f"{parts[0]}.{parts[-1]}" if len(parts) >= 4 else ""
     retcode = changes.get("retcode")
     name = clean(state.get("name", "_|-".join(parts[2:-1])))
@@ -170,12 +173,12 @@ def _of_state(key: str, state: object) -> Cause:
         comment=comment,
         stdout=stdout,
         stderr=stderr,
-        retcode=retcode if isinstance(retcode, int) and not isinstance(retcode, bool) else None,
+        retcode=exit_code(retcode),
         id=_id(key, parts, state),
         sls=clean(state.get("__sls__") or "")[:200],
         name=name[:500],
         function=function[:100],
-        data={str(k)[:50]: v if isinstance(v, int | float) else clean(v) for k, v in list(data.items())[:30]},
+        data={worded(k)[:50]: _datum(v) for k, v in islice(data.items(), 30)},
     )
 
 
@@ -183,6 +186,21 @@ def _id(key: str, parts: Sequence[str], state: Mapping[str, Any]) -> str:
     """The id as its author wrote it; what could not be loaded has it only in its key, a listener with a prefix."""
     found = clean(state.get("__id__") or (parts[1] if len(parts) >= 4 else key))[:200]
     return found.removeprefix("listener_") if parts[-1] == "mod_watch" else found
+
+
+def _datum(value: object) -> bool | int | float | str:
+    return value if isinstance(value, bool | float) else exit_code(value) or clean(value)
+
+
+def exit_code(value: object) -> int | None:
+    """The number, if it can be one of an exit code or a signal."""
+    is_one = isinstance(value, int) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST
+    return value if is_one else None  # type: ignore[return-value]
+
+
+def server_name(value: object) -> str:
+    """A minion's id as its return names it: one line, plain, of a length that can be shown."""
+    return one_line(clean(value), 200)
 
 
 def _mapping(value: object) -> Mapping[Any, Any]:
@@ -216,7 +234,7 @@ def _where(text: str) -> tuple[str, str]:
 
 def _of_data(ret: Mapping[Any, Any]) -> list[Cause]:
     """Data that is no state run: failed only if it says so."""
-    if not ret or not ({"Error", "error", "Exception", "exception"} & set(map(str, list(ret)[:50]))):
+    if not ret or not ({"Error", "error", "Exception", "exception"} & set(map(worded, islice(ret, 50)))):
         return []
     text = clean(shown(ret))
     return [Cause("function", text=text, comment=_first(text))]

@@ -8,10 +8,12 @@ from .branches import branch_missing
 from .catalogue import Catalogue, Recognised
 from .causes import Cause, causes_of, looks_like_states
 from .failure import Failure, Subject, group
-from .text import clean, evidence, lines_of, short, shown, telling_line
+from .text import clean, evidence, lines_of, one_line, short, shown, telling_line
 from .unwrap import outcomes_of
 
 BRANCH_MISSING = "branch-missing"
+MOST_TOLD = 500  # causes of all servers together; of each server the first one is told in any case
+TITLE, EXPLANATION = 500, 1_000  # characters
 _WRAPPING = re.compile(r"^Rendering SLS '[^']*' failed: ")
 _OPS = "This is for ops: correct it, then retry."
 
@@ -31,13 +33,14 @@ def explain(ret: object, subject: Subject, catalogue: Catalogue, retcode: int = 
 def explain_document(document: object, subject: Subject, catalogue: Catalogue) -> list[Failure]:
     """The root causes in a saved answer, job, event or return of any shape, the same one on several servers once."""
     outcomes = outcomes_of(document)
-    named = {outcome.server for outcome in outcomes}
+    failed = [outcome for outcome in outcomes if outcome.causes]
+    most = max(1, MOST_TOLD // max(1, len(failed)))  # of each, so that very many do not take very long
     found = [
         failure
-        for outcome in outcomes
-        for failure in told(outcome.causes, replace(subject, server=outcome.server or subject.server), catalogue)
+        for outcome in failed
+        for failure in told(outcome.causes[:most], replace(subject, server=outcome.server or subject.server), catalogue)
     ]
-    return group(found, len(named))
+    return group(found, len({outcome.server for outcome in outcomes}))
 
 
 def told(causes: Iterable[Cause], subject: Subject, catalogue: Catalogue) -> list[Failure]:
@@ -50,6 +53,13 @@ def _whose(cause: Cause, subject: Subject) -> Subject:
 
 
 def _failure(cause: Cause, subject: Subject, catalogue: Catalogue) -> Failure:
+    """What is said about a cause, in lines of a length that people read."""
+    found = _said(cause, subject, catalogue)
+    title, explanation = one_line(found.title, TITLE), one_line(found.explanation, EXPLANATION)
+    return replace(found, title=title, explanation=explanation, action=one_line(found.action, TITLE))
+
+
+def _said(cause: Cause, subject: Subject, catalogue: Catalogue) -> Failure:
     words = {
         "server": subject.server, "role": subject.role, "branch": subject.branch, "repository": subject.repository,
         "on": _on(subject),

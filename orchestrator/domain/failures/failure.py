@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+MOST_OTHERS = 10  # causes beside the first that are named
+LISTED = 6  # servers that are named one by one
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b")  # each server has its own, the cause is the same
 
 
@@ -75,7 +77,7 @@ def leading(failures: Sequence[Failure]) -> Failure:
     if not others:
         return first
     count = f"{len(others)} other cause{'s' if len(others) > 1 else ''}"
-    also = "\n".join(f"Also: {' '.join(each.lines[:2])}" for each in others)
+    also = "\n".join(f"Also: {' '.join(each.lines[:2])}" for each in others[:MOST_OTHERS])
     explanation = f"{first.explanation} There {'are' if len(others) > 1 else 'is'} {count} beside it.".strip()
     return replace(first, explanation=explanation, evidence=f"{first.evidence}\n{also}".strip())
 
@@ -85,9 +87,15 @@ def _merged(same: Sequence[Failure], of: int) -> Failure:
     servers = tuple(sorted({server for failure in same for server in failure.servers}))
     if len(same) == 1 or len(servers) <= 1:
         return first
-    everyone = f"all {of} servers" if 2 < of == len(servers) else listed(servers)
-    title = _named(first, first.title).replace("{server}", everyone)
+    title = _named(first, first.title).replace("{server}", _everyone(servers, of))
     return replace(first, servers=servers, title=title)
+
+
+def _everyone(servers: Sequence[str], of: int) -> str:
+    if 2 < of == len(servers):
+        return f"all {of:,} servers"
+    some = servers if len(servers) <= LISTED else [*servers[: LISTED - 1], f"{len(servers) - LISTED + 1:,} others"]
+    return listed(some)
 
 
 def _generic(failure: Failure, text: str) -> str:
@@ -97,7 +105,7 @@ def _generic(failure: Failure, text: str) -> str:
 def _named(failure: Failure, text: str) -> str:
     """The text with a mark for the names of the servers."""
     for server in sorted(failure.servers, key=len, reverse=True):
-        text = text.replace(server, "{server}")
+        text = re.sub(rf"(?<![\w-]){re.escape(server)}(?![\w-])", "{server}", text)
     return text
 
 

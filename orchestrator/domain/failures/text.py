@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from orchestrator.domain.masking import mask_secrets
@@ -10,9 +11,12 @@ MOST = 32_000  # characters of one output that are looked at: its beginning and 
 LONGEST_LINE = 1_000
 SHOWN = 220  # characters of a line that a person is shown
 EVIDENCE_LINES = 20
+_MARGIN = 8_000  # characters that are masked beyond a cut: half a secret looks like none
+_MOST_PIECES = 100_000  # of nested data that are looked at
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|\x1b.")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\ud800-\udfff]")
+# Control characters, what ends a line or turns its direction unseen, and halves of characters.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _TAG = re.compile(r"<(?:script|style)\b.{0,5000}?</(?:script|style)>|<[^<>]{0,500}>", re.DOTALL | re.IGNORECASE)
 
 # How much a line tells, the strongest first. True: of several such lines the last one counts (the end of a traceback),
@@ -44,10 +48,16 @@ _SALTS_TRACE = re.compile(r'^\s*File "[^"]{1,500}/(?:site-packages|dist-packages
 def clean(text: object) -> str:
     """Plain text without colours and control characters, masked, at most `MOST` characters in lines that do end."""
     raw = text if isinstance(text, str) else shown(text)
-    if len(raw) > MOST:
-        raw = f"{raw[: MOST // 4]}\n[...]\n{raw[-MOST * 3 // 4 :]}"
-    plain = _CONTROL.sub("", _ESCAPES.sub("", raw.replace("\r\n", "\n").replace("\r", "\n")))
-    return mask_secrets("\n".join(_bounded(line) for line in plain.split("\n")).strip())
+    if len(raw) <= MOST:
+        plain = _plain(raw)
+    else:
+        head, tail = _plain(raw[: MOST // 4 + _MARGIN]), _plain(raw[-MOST * 3 // 4 - _MARGIN :])
+        plain = f"{head[: MOST // 4]}\n[...]\n{tail[-MOST * 3 // 4 :]}"
+    return "\n".join(_bounded(line) for line in plain.split("\n")).strip()
+
+
+def _plain(raw: str) -> str:
+    return mask_secrets(_CONTROL.sub("", _ESCAPES.sub("", raw.replace("\r\n", "\n").replace("\r", "\n"))))
 
 
 def telling_line(text: str, strictly: bool = False) -> str:
@@ -82,9 +92,24 @@ def short(line: str, most: int = SHOWN) -> str:
     return line if len(line) <= most else f"{line[: most - 2].rstrip()} …"
 
 
+def one_line(text: str, most: int = SHOWN) -> str:
+    """The text as one line, as far as a person wants to read it."""
+    return short(" ".join(lines_of("\n".join(text.replace("\t", " ").splitlines()))), most)
+
+
+def worded(value: object) -> str:
+    """A key or a leaf of data as text, whatever it is."""
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits; a tuple of tuples of tuples ...
+        return f"({type(value).__name__})"
+
+
 def without_tags(text: str) -> str:
     """The words of an HTML page."""
-    return "\n".join(lines_of(_TAG.sub("\n", text[:MOST])))
+    return "\n".join(lines_of(_TAG.sub("\n", mask_secrets(text[: MOST + _MARGIN])[:MOST])))
 
 
 def shown(value: object, most: int = 4_000) -> str:
@@ -92,7 +117,7 @@ def shown(value: object, most: int = 4_000) -> str:
     found: list[str] = []
     size = 0
     for piece in _pieces(value):
-        found.append(piece[:most])
+        found.append(mask_secrets(piece[: most + _MARGIN])[:most])
         size += len(found[-1])
         if size > most:
             found.append("…")
@@ -103,26 +128,19 @@ def shown(value: object, most: int = 4_000) -> str:
 def _pieces(value: object) -> Iterator[str]:
     """The leaves of nested data, each with its key. Not recursive: it may be nested deeper than Python goes."""
     stack: list[tuple[str, Any]] = [("", value)]
-    while stack:
+    for _ in range(_MOST_PIECES):
+        if not stack:
+            return
         name, item = stack.pop()
         if isinstance(item, Mapping | list | tuple):
-            if len(stack) > 10_000:
-                return
             stack.extend(_children(item))
         else:
-            text = (
-                item
-                if isinstance(item, str)
-                else item.decode(errors="replace")
-                if isinstance(item, bytes)
-                else str(item)
-            )
-            yield f"{name}: {text}" if name else text
+            yield f"{name}: {worded(item)}" if name else worded(item)
 
 
 def _children(item: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(item, Mapping):
-        some = [(str(key)[:200], child) for key, child in list(item.items())[:1_000]]
+        some = [(worded(key)[:200], child) for key, child in islice(item.items(), 1_000)]
     else:
         some = [("", child) for child in item[:1_000]]
     return reversed(some)

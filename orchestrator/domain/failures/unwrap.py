@@ -6,10 +6,11 @@ The shapes are those of Salt 3008.3, recorded in tests/failures/corpus; other ve
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from .causes import Cause, causes_of, looks_like_states
-from .text import clean, lines_of, without_tags
+from .causes import Cause, causes_of, exit_code, looks_like_states, server_name
+from .text import clean, lines_of, one_line, without_tags, worded
 
 DEEPEST = 12
 MOST = 2_000  # minions
@@ -19,15 +20,15 @@ _NO_RETURN = "Minion did not return"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What failed on one minion; `server` is "" for the master itself and where it is not known."""
+    """What failed on one minion, if anything; `server` is "" for the master itself and where it is not known."""
 
     server: str
     causes: tuple[Cause, ...]
 
 
 def outcomes_of(document: object) -> list[Outcome]:
-    """The outcomes that failed, in a document of any of the known shapes. Nothing when nothing in it failed."""
-    return [outcome for outcome in _outcomes(document, "", 0) if outcome.causes][:MOST]
+    """The outcomes in a document of any of the known shapes; those without causes went well, or tell nothing."""
+    return list(islice(_outcomes(document, "", 0), MOST))
 
 
 def _outcomes(document: object, server: str, depth: int) -> Iterator[Outcome]:
@@ -54,18 +55,18 @@ def _of_mapping(document: Mapping[Any, Any], server: str, depth: int) -> Iterato
     elif "data" in document and ("outputter" in document or "tag" in document):  # jobs.lookup_jid, an event
         yield from _outcomes(document["data"], server, depth + 1)
     elif "fun" in document and "return" in document:  # the return of a job, as an event has it
-        yield from _outcomes(document["return"], clean(document.get("id") or server)[:200], depth + 1)
+        yield from _outcomes(document["return"], server_name(document.get("id") or server), depth + 1)
     elif "ret" in document and ("retcode" in document or "jid" in document):  # full_return
         yield from _of_full_return(document, server, depth)
     elif any(isinstance(document.get(key), str) for key in _ERRORS):
         text = clean("\n".join(str(document[key]) for key in _ERRORS if isinstance(document.get(key), str)))
         yield Outcome(server, (Cause("cloud", text=text, comment=lines_of(text)[0] if lines_of(text) else ""),))
     elif not server or depth < 3:
-        for name, part in list(document.items())[:MOST]:
+        for name, part in islice(document.items(), MOST):
             if part is None:  # `brine job` shows so that a minion has not returned
-                yield Outcome(clean(name)[:200], (Cause("silence", text=f"{_NO_RETURN}."),))
+                yield Outcome(server_name(name), (Cause("silence", text=f"{_NO_RETURN}."),))
             elif isinstance(part, Mapping | list | str):
-                yield from _outcomes(part, clean(name)[:200], depth + 1)
+                yield from _outcomes(part, server_name(name), depth + 1)
     else:
         yield Outcome(server, tuple(causes_of(document)))
 
@@ -73,7 +74,7 @@ def _of_mapping(document: Mapping[Any, Any], server: str, depth: int) -> Iterato
 def _refusal(error: Mapping[Any, Any]) -> Cause:
     """A refusal of our own runner: `code`, `message`, and `detail`, which has the driver's words."""
     message, detail = clean(error.get("message") or ""), clean(error.get("detail") or "")
-    return Cause("cloud", text=detail, comment=message, code=clean(error.get("code") or "")[:60])
+    return Cause("cloud", text=detail, comment=message, code=one_line(clean(error.get("code") or ""), 60))
 
 
 def _of_answer(part: object, depth: int) -> Iterator[Outcome]:
@@ -90,13 +91,13 @@ def _of_answer(part: object, depth: int) -> Iterator[Outcome]:
 def _of_job(job: Mapping[Any, Any], depth: int) -> Iterator[Outcome]:
     """A job of which some minions may be missing, which is all that tells that they did not return."""
     result = job["Result"]
-    for name, part in list(result.items())[:MOST]:
+    for name, part in islice(result.items(), MOST):
         returned = part.get("return") if isinstance(part, Mapping) else part
-        yield from _outcomes(returned, clean(name)[:200], depth)
+        yield from _outcomes(returned, server_name(name), depth)
     minions = job.get("Minions")
     for name in minions[:MOST] if isinstance(minions, list) else ():
         if name not in result:
-            yield Outcome(clean(name)[:200], (Cause("silence", text=f"{_NO_RETURN}."),))
+            yield Outcome(server_name(name), (Cause("silence", text=f"{_NO_RETURN}."),))
 
 
 def _of_full_return(document: Mapping[Any, Any], server: str, depth: int) -> Iterator[Outcome]:
@@ -105,11 +106,7 @@ def _of_full_return(document: Mapping[Any, Any], server: str, depth: int) -> Ite
     if any(outcome.causes for outcome in found) or retcode in (0, None):
         yield from found
     else:
-        yield Outcome(server, (Cause("function", text=clean(document["ret"]), retcode=_number(retcode)),))
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+        yield Outcome(server, (Cause("function", text=clean(document["ret"]), retcode=exit_code(retcode)),))
 
 
 def _of_http(document: Mapping[Any, Any], depth: int) -> Iterator[Outcome]:
@@ -120,10 +117,8 @@ def _of_http(document: Mapping[Any, Any], depth: int) -> Iterator[Outcome]:
     if isinstance(body, Mapping | list):
         yield from _outcomes(body, "", depth + 1)
     elif not is_fine:
-        words = clean(without_tags(str(body)[:100_000]))
-        yield Outcome(
-            "", (Cause("api", text=f"HTTP {status}\n{words}", comment=f"HTTP {status}", code=str(status)[:20]),)
-        )
+        words, said = clean(without_tags(worded(body))), f"HTTP {one_line(clean(status), 20)}"
+        yield Outcome("", (Cause("api", text=f"{said}\n{words}", comment=said, code=said.removeprefix("HTTP ")),))
 
 
 def _parsed(body: str) -> object:
