@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.commands import World, tokens
 from orchestrator.curated.templates import CuratedFolder
 from orchestrator.db.connect import connect, migrate
@@ -27,6 +29,18 @@ TOKEN = "ada-" + "t" * 40
 BROKEN = Failure(
     "state-failed", "cart-web-1: the step “build” failed on branch main.", "no such wheel", "Mend it and deploy again."
 )
+
+
+def becoming(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A way to use the command line as somebody; olga at first."""
+
+    def become(person: str) -> None:
+        token = f"{person}-" + "t" * 40
+        tokens.ensure(world, token, person, person)
+        monkeypatch.setenv("BRINE_TOKEN", token)
+
+    become("olga")
+    return become
 
 
 class RealTime:

@@ -22,7 +22,7 @@ from tests.fakes.instant import Travelling
 from tests.fakes.salt import wait_until
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import ALICE, ended, shop
-from tests.unit.doors import TOKEN, free_port, served
+from tests.unit.doors import TOKEN, becoming, free_port, served
 
 Brine = Callable[..., tuple[int, str, str]]
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
@@ -372,13 +372,7 @@ def still(
         served(world) as url,
     ):
         monkeypatch.setenv("BRINE_URL", url)
-
-        def become(person: str) -> None:
-            token = f"{person}-" + "t" * 40
-            tokens.ensure(world, token, person, person)
-            monkeypatch.setenv("BRINE_TOKEN", token)
-
-        become("olga")
+        become = becoming(world, monkeypatch)
         schedule.run_due(clock.now())  # it notes since when each job is known
         clock.forward(timedelta(seconds=1))
         yield world, become

@@ -8,12 +8,12 @@ import pytest
 
 from orchestrator.cli.job_render import job_lines, return_lines
 from orchestrator.cli.main import run
-from orchestrator.commands import World, environments, tokens
+from orchestrator.commands import World, environments
 from orchestrator.commands.views import SaltJobView
 from tests.fakes import misbehaviour as bad
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import ALICE, ended, shop
-from tests.unit.doors import served
+from tests.unit.doors import becoming, served
 
 Brine = Callable[..., tuple[int, str, str]]
 Become = Callable[[str], None]
@@ -25,14 +25,7 @@ def become(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Become]:
     """Use the command line as this person; olga at first."""
     with served(world) as url:
         monkeypatch.setenv("BRINE_URL", url)
-
-        def person(name: str) -> None:
-            token = f"{name}-" + "t" * 40
-            tokens.ensure(world, token, name, name)
-            monkeypatch.setenv("BRINE_TOKEN", token)
-
-        person("olga")
-        yield person
+        yield becoming(world, monkeypatch)
 
 
 @pytest.fixture
