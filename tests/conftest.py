@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis
 from salt._logging import impl as salt_logging
 
 from orchestrator.commands import World
@@ -20,6 +21,10 @@ _minions = pytest.StashKey[set[str]]()
 _MINIONS = "brinepool-minions"  # how a worker of pytest-xdist reports them
 
 STACK = {"stack", "running_stack", "start_stack"}
+
+
+hypothesis.register_profile("untimed", deadline=None)  # a loaded machine is slow, and that is no defect
+hypothesis.load_profile("untimed")
 
 
 @pytest.fixture
