@@ -8,14 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from .domain import schedule
+from .domain.caps import Cap, Caps
 from .domain.durations import parse_duration
 from .domain.errors import BadInput
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class ProviderCaps(BaseModel):
+    """Caps of one provider; left out: the usual ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    building_at_once: int | None = Field(None, ge=1)
+    servers_in_all: int | None = Field(None, ge=1)
 
 
 class Settings(BaseSettings):
@@ -40,11 +49,15 @@ class Settings(BaseSettings):
     salt_api_eauth: str = Field("sharedsecret", description="How salt-api checks the account.")
     salt_api_password_file: Path | None = Field(None, description="Default: secrets/salt-api in the home.")
     early_branch_check: bool = Field(True, description="Look for a branch at the remote before anything is built.")
+    building_at_once: int = Field(10, ge=1, description="How many servers each cloud provider builds at once.")
+    servers_in_all: int | None = Field(None, ge=1, description="How many servers each provider may have. Default: any.")
+    providers: dict[str, ProviderCaps] = Field({}, description="The same two for single providers, see ops.md.")
     threads: int = Field(16, ge=2, le=256, description="Threads of the HTTP server.")
     timezone: str = Field("UTC", description="The time zone of the nightly run, such as `Europe/Berlin`.")
     nightly_at: str = Field("03:00", description="When the nightly run takes place, in that time zone.")
     reap_every: str = Field("5m", description="How often is looked for environments that are due, or to be warned.")
     branches_every: str = Field("1h", description="How often the remotes are asked whether branches are still there.")
+    sweep_every: str = Field("5m", description="How often is looked for leaks, and for servers that are not whole.")
     retention: str = Field("90d", description="How long events, audit, console and finished work are kept.")
     ops_room: str | None = Field(None, description="Where ops get the nightly report, such as `slack:ops`.")
     slack_bot_token: SecretStr | None = Field(None, description="Slack's bot token (`xoxb-…`); with it, Slack is on.")
@@ -77,7 +90,7 @@ class Settings(BaseSettings):
     def _time_of_day(cls, value: str) -> str:
         return _checked(schedule.time_of_day, value)
 
-    @field_validator("reap_every", "branches_every", mode="after")
+    @field_validator("reap_every", "branches_every", "sweep_every", mode="after")
     @classmethod
     def _interval(cls, value: str) -> str:
         return _checked(lambda text: schedule.repeated("it", parse_duration(text)), value)
@@ -88,11 +101,21 @@ class Settings(BaseSettings):
         return _checked(parse_duration, value)
 
     @property
+    def caps(self) -> Caps:
+        """How many servers the cloud providers build at once, and have in all."""
+        own = {
+            name: Cap(given.building_at_once or self.building_at_once, given.servers_in_all or self.servers_in_all)
+            for name, given in self.providers.items()
+        }
+        return Caps(Cap(self.building_at_once, self.servers_in_all), own)
+
+    @property
     def jobs(self) -> tuple[schedule.Job, ...]:
         """The scheduled jobs of this installation."""
         return (
             schedule.repeated("reap", parse_duration(self.reap_every)),
             schedule.repeated("branches", parse_duration(self.branches_every)),
+            schedule.repeated("sweep", parse_duration(self.sweep_every)),
             schedule.daily("nightly", self.nightly_at, self.timezone),
         )
 

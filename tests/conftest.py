@@ -13,9 +13,10 @@ from salt._logging import impl as salt_logging
 from orchestrator.commands import World
 from orchestrator.embedded import home, networks, stack
 from orchestrator.settings import CHECKOUT, Settings
-from tests import programs
+from tests import postgres, programs
 from tests.embedded import RunningStack
 from tests.fakes.saltapi import FakeSaltApi
+from tests.postgres import SQLITE
 
 _minions = pytest.StashKey[set[str]]()
 _MINIONS = "brinepool-minions"  # how a worker of pytest-xdist reports them
@@ -35,10 +36,27 @@ def fake() -> Iterator[FakeSaltApi]:
         yield api
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.Postgres]:
+    """The PostgreSQL server of this worker."""
+    if postgres.binaries() is None:
+        pytest.skip("there is no PostgreSQL on this machine: no pg_ctl in PATH or below /usr/lib/postgresql")
+    with postgres.running() as server:
+        yield server
+
+
 @pytest.fixture
-def world(fake: FakeSaltApi, tmp_path: Path) -> Iterator[World]:
+def database(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings of the test's database: SQLite, unless `tests.postgres.BOTH` or `ONLY` mark it."""
+    if getattr(request, "param", SQLITE) == SQLITE:
+        return {}
+    return {"database_url": request.getfixturevalue("postgresql").database()}
+
+
+@pytest.fixture
+def world(fake: FakeSaltApi, tmp_path: Path, database: dict[str, str]) -> Iterator[World]:
     """A whole Brinepool over the fake Salt."""
-    with programs.brinepool(programs.settings_for(tmp_path), fake.connect()) as running:
+    with programs.brinepool(programs.settings_for(tmp_path, **database), fake.connect()) as running:
         yield running
 
 
@@ -50,7 +68,9 @@ def start_stack(
     running: list[RunningStack] = []
 
     def start(**settings: object) -> RunningStack:
-        chosen = Settings(**{"home": tmp_path_factory.mktemp("home"), "site": CHECKOUT} | settings)
+        # Tests make servers by hand, which are leaks to a sweep; the test of sweeps starts its own.
+        usual = {"home": tmp_path_factory.mktemp("home"), "site": CHECKOUT, "sweep_every": "1d"}
+        chosen = Settings(**usual | settings)
         started = RunningStack(chosen, home.claim(chosen))
         running.append(started)
         stack.up(chosen, started.said.append)

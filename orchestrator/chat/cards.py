@@ -75,6 +75,10 @@ def environments(found: Sequence[EnvironmentView], hidden: int) -> Reply:
     if any(kept(each) for each in found):
         columns = (*columns, "kept")
         rows = tuple((*row, "; ".join(kept(each))) for row, each in zip(rows, found, strict=True))
+    if any(each.degraded_since for each in found):
+        columns = (*columns, "degraded since")
+        since = (clock(each.degraded_since) if each.degraded_since else "" for each in found)
+        rows = tuple((*row, moment) for row, moment in zip(rows, since, strict=True))
     title = _counted(len(found), "environment") if found else "There is no environment here. Make one with: create"
     return Reply(title=title, tables=(Table(columns=columns, rows=rows),) if rows else (), lines=_hidden(hidden))
 
@@ -103,7 +107,7 @@ def servers(found: Sequence[ServerView], hidden: int) -> Reply:
 def servers_table(found: Iterable[ServerView]) -> Table:
     """Servers, a row each."""
     rows = tuple(
-        (each.name, each.status.value, each.branch, (each.commit or "")[:10], each.url or "") for each in found
+        (each.name, _server_status(each), each.branch, (each.commit or "")[:10], each.url or "") for each in found
     )
     return Table(columns=("server", "status", "branch", "commit", "address"), rows=rows)
 
@@ -115,15 +119,37 @@ def server(view: ServerView) -> Reply:
         ("commit", (view.commit or "")[:10]), ("address", view.url or ""), ("owner", view.owner),
         ("age", span(view.age_s)),
     )  # fmt: skip
+    buttons = [Button(label="Log", command=f"logs {view.name}")]
+    buttons += [Button(label="Why", command=f"why {view.name}")] if view.failure else []
+    buttons += [_retry(view.environment)] if view.degraded else []
     return Reply(
-        title=f"{view.name} {_state(view.status.value)}",
-        tone=Tone.BAD if view.failure else Tone.GOOD if view.status is ServerStatus.READY else Tone.WORKING,
-        lines=failure_lines(view.failure) if view.failure else (),
+        title=f"{view.name} {_state(_server_status(view))}",
+        tone=_server_tone(view),
+        lines=failure_lines(view.failure) if view.failure else why_degraded(view),
         facts=tuple(Fact(label=label, value=value) for label, value in facts if value),
-        buttons=(Button(label="Log", command=f"logs {view.name}"), Button(label="Why", command=f"why {view.name}"))
-        if view.failure
-        else (Button(label="Log", command=f"logs {view.name}"),),
+        buttons=tuple(buttons),
     )
+
+
+def why_degraded(view: ServerView) -> tuple[str, ...]:
+    """What is wrong with a server that was ready, and since when; nothing when it is whole."""
+    return (f"{view.degraded}, since {clock(view.degraded_since)}",) if view.degraded and view.degraded_since else ()
+
+
+def _server_status(view: ServerView) -> str:
+    return "degraded" if view.degraded else view.status.value
+
+
+def _server_tone(view: ServerView) -> Tone:
+    if view.failure:
+        return Tone.BAD
+    if view.degraded:
+        return Tone.WARNING
+    return Tone.GOOD if view.status is ServerStatus.READY else Tone.WORKING
+
+
+def _retry(name: str) -> Button:
+    return Button(label="Retry", command=f"retry {name}", style="primary")
 
 
 def templates(found: Sequence[TemplateView]) -> Reply:
@@ -323,11 +349,13 @@ def _things_to_do(view: EnvironmentView) -> tuple[Button, ...]:
         Button(label="Terminate", command=f"terminate {name}", style="danger"),
     )
     match view.status:
+        case "ready" if view.degraded_since:
+            return _retry(name), Button(label="Show", command=f"show {name}"), extend, end
         case "ready":
             return extend, Button(label="Show", command=f"show {name}"), end
         case "failed":
             why = Button(label="Why", command=f"why {name}")
-            return Button(label="Retry", command=f"retry {name}", style="primary"), why, end
+            return _retry(name), why, end
         case "terminating" | "terminated":
             return ()
         case _:

@@ -38,8 +38,11 @@ class Courier:
     and waits while its service is not there.
     """
 
-    def __init__(self, world: World, adapters: Sequence[ChatAdapter]) -> None:
-        self._world = world
+    def __init__(
+        self, world: World, adapters: Sequence[ChatAdapter], is_first: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`is_first`: whether this process is the one of several that shows progress; notices any of them tells."""
+        self._world, self._is_first = world, is_first
         self._adapters: Mapping[str, ChatAdapter] = {adapter.service: adapter for adapter in adapters}
         self._locks = {adapter.service: threading.Lock() for adapter in adapters}
         self._ending = threading.Event()
@@ -229,7 +232,8 @@ class Courier:
         while not self._ending.is_set():
             seen = hub.count
             try:
-                self._refresh(adapter, board)
+                if self._is_first():
+                    self._refresh(adapter, board)
             except Exception:
                 log.exception("%s: cards could not be brought up to date; trying again", adapter.service)
             self._pause(adapter.abilities.interval_s / 2)
@@ -254,6 +258,7 @@ class Courier:
             try:
                 adapter.edit(card.place.room, now.message, reply)
                 board.shown(card, reply)
+                self._mend(adapter, card)
             except RateLimited as limited:
                 adapter.pace.hold(limited.retry_after)
             except Undeliverable as error:
@@ -261,6 +266,13 @@ class Courier:
                 board.shown(card, reply)
             except Unavailable:
                 adapter.pace.hold(1.0)
+
+    def _mend(self, adapter: ChatAdapter, card: Card) -> None:
+        """Show the outcome again if another process has shown it while this one was about to show progress."""
+        with self._world.store.transaction() as ledger:
+            now = ledger.chat.card(card.operation, card.place)
+        if adapter.abilities.edits and now is not None and now.closed and now.message is not None:
+            adapter.edit(card.place.room, now.message, cards.outcome(operations.look(self._world, card.operation)))
 
     # Helpers
 

@@ -1,6 +1,6 @@
 """The chats of one Brinepool: the desk, the courier and the adapters, started and stopped together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from flask import Blueprint, Response
@@ -25,12 +25,14 @@ _REFUSALS = {
 
 
 class Chats:
-    """Nothing connects before `start`."""
+    """Nothing connects before `start`. `is_first`: see `Courier`."""
 
-    def __init__(self, world: World, adapters: Sequence[ChatAdapter]) -> None:
+    def __init__(
+        self, world: World, adapters: Sequence[ChatAdapter], is_first: Callable[[], bool] = lambda: True
+    ) -> None:
         self.adapters = tuple(adapters)
         self.desk = BrinepoolDesk(world)
-        self.courier = Courier(world, self.adapters)
+        self.courier = Courier(world, self.adapters, is_first)
 
     @property
     def console(self) -> Console:

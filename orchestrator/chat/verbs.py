@@ -91,7 +91,7 @@ def _extend(talk: Talk, command: Command) -> Said:
 
 
 def _retry(talk: Talk, command: Command) -> Said:
-    failed = [each.name for each in talk.environments()[0] if each.failure]
+    failed = [each.name for each in talk.environments()[0] if each.failure or each.degraded_since]
     targets = [name for name in _meant(talk, command) if not command.everything or name in failed]
     if not targets:
         return Said(cards.note("Nothing of yours failed, so there is nothing to retry.", tone=Tone.GOOD))
@@ -132,10 +132,13 @@ def _show(talk: Talk, command: Command) -> Said:
 def _why(talk: Talk, command: Command) -> Said:
     target = command.targets[0]
     if _is_server(talk, target):
-        failure, name = talk.server(target).failure, target
+        server = talk.server(target)
+        failure, name, degraded = server.failure, target, " ".join(cards.why_degraded(server))
     else:
         view = talk.environment(target)
-        failure, name = view.failure, view.name
+        failure, name, degraded = view.failure, view.name, view.degraded or ""
+    if failure is None and degraded:
+        return Said(cards.note(f"{name} is degraded: {degraded}", tone=Tone.WARNING))
     if failure is None:
         return Said(cards.note(f"Nothing failed on {name}.", tone=Tone.GOOD))
     lines = cards.failure_lines(failure)

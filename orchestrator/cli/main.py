@@ -20,9 +20,10 @@ from .chat import chat
 from .env import env
 from .failures import failures
 from .job import job
+from .leaks import leaks
 from .reap import reap, schedule
 from .render import plain
-from .serve import serve
+from .serve import serve, worker
 from .server import server
 from .session import Session
 from .template import template
@@ -44,7 +45,8 @@ def brine() -> None:
 
 
 COMMANDS = (
-    stack.up, stack.down, stack.status, env, server, template, failures, job, reap, schedule, audit, chat, serve,
+    stack.up, stack.down, stack.status, env, server, template, failures, job, reap, schedule, leaks, audit, chat, serve,
+    worker,
 )  # fmt: skip
 for command in COMMANDS:
     brine.add_command(command)

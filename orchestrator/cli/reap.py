@@ -39,7 +39,7 @@ def reap(session: Session, dry_run: bool, now: bool) -> None:
         session.show(planned, *_told(planned.actions))
         return
     run = session.client.post(RunView, path("reaper", "runs"))
-    ended = _to_the_end(session, run)
+    ended = run_to_the_end(session, run)
     session.show(ended, *_told(ended.actions))
 
 
@@ -66,7 +66,7 @@ def _told(actions: Iterable[ActionView]) -> list[str]:
     return lines or ["Nothing is due."]
 
 
-def _to_the_end(session: Session, run: RunView) -> RunView:
+def run_to_the_end(session: Session, run: RunView) -> RunView:
     """Wait until the run has ended → the run, with what it did."""
     deadline = time.monotonic() + PATIENCE_S
     try:

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.commands.leak_views import LeakView
 from orchestrator.commands.views import (
     AuditView,
     EnvironmentView,
@@ -23,6 +24,7 @@ from orchestrator.commands.views import (
     TemplateView,
 )
 from orchestrator.domain.durations import format_duration
+from orchestrator.domain.leaks import LeakKind
 
 if TYPE_CHECKING:
     from orchestrator.embedded.sandboxes import SandboxStatus
@@ -68,14 +70,15 @@ def failure_lines(failure: FailureView) -> list[str]:
 
 def environments(found: Sequence[EnvironmentView]) -> Table:
     """One line for each environment."""
-    is_kept = any(kept(each) for each in found)
+    is_kept, is_degraded = any(kept(each) for each in found), any(each.degraded_since for each in found)
     columns = ["NAME", "TEMPLATE", "STATUS", "SERVERS", "BRANCHES", "OWNER", "AGE", "EXPIRES IN"]
-    table = _table(*columns, *(["KEPT"] if is_kept else []))
+    table = _table(*columns, *(["KEPT"] if is_kept else []), *(["DEGRADED SINCE"] if is_degraded else []))
     for each in found:
         _row(
             table, each.name, each.template, _status(each), f"{each.servers_ready}/{each.servers_total}",
             branches(each.branches), each.owner, ago(each.age_s), _expiry(each),
             *(["; ".join(kept(each))] if is_kept else []),
+            *([_local(each.degraded_since) if each.degraded_since else ""] if is_degraded else []),
         )  # fmt: skip
     return table
 
@@ -83,7 +86,7 @@ def environments(found: Sequence[EnvironmentView]) -> Table:
 def servers(found: Sequence[ServerView]) -> "Fitting":
     """One line for each server."""
     rows = [
-        (each.name, status_text(each.status), each.branch, (each.commit or "")[:10], each.url or each.address or "",
+        (each.name, _server_status(each), each.branch, (each.commit or "")[:10], each.url or each.address or "",
          each.app, each.owner, ago(each.age_s))
         for each in found
     ]  # fmt: skip
@@ -97,6 +100,8 @@ def environment(view: EnvironmentView) -> Table:
     _row(table, "status", _status(view))
     if view.degraded:
         _row(table, "degraded", Text(plain(view.degraded), style="yellow"))
+    if view.degraded_since:
+        _row(table, "heal it with", f"brine env retry {view.name}")
     if view.waiting_for:
         _row(table, "waiting for", Text(plain(view.waiting_for), style="yellow"))
     _row(table, "template", view.template)
@@ -126,7 +131,10 @@ def server(view: ServerView) -> Table:
     """One server."""
     table = _facts()
     _row(table, "server", view.name)
-    _row(table, "status", status_text(view.status))
+    _row(table, "status", _server_status(view))
+    if view.degraded and view.degraded_since:
+        _row(table, "degraded", Text(plain(f"{view.degraded}, since {_local(view.degraded_since)}"), style="yellow"))
+        _row(table, "heal it with", f"brine env retry {view.environment}")
     _row(table, "environment", view.environment)
     _row(table, "role", f"{view.role} ({view.app})")
     _row(table, "branch", view.branch)
@@ -172,6 +180,15 @@ def audit(found: Iterable[AuditView]) -> Table:
     return table
 
 
+def leaks(found: Iterable[LeakView], what: str) -> Table:
+    """One line for each disagreement. `what`: the title of what is or was done about them."""
+    table = _table("SERVER", "WHAT IS WRONG", "SINCE", "SWEEPS", what)
+    for each in found:
+        times = str(each.times) if each.kind in (LeakKind.REMOVE, LeakKind.DEGRADE) else ""
+        _row(table, each.server, each.reason, _local(each.seen_since), times, each.what)
+    return table
+
+
 def schedule(found: Iterable[JobView]) -> Table:
     """One line for each scheduled job."""
     table = _table("JOB", "WHEN", "NEXT", "LAST", "TOOK", "RESULT")
@@ -208,6 +225,10 @@ def branches(by_role: dict[str, str]) -> str:
 
 def _status(view: EnvironmentView) -> Text:
     return status_text("degraded") if view.degraded and view.status == "ready" else status_text(view.status)
+
+
+def _server_status(view: ServerView) -> Text:
+    return status_text("degraded" if view.degraded else view.status)
 
 
 def _expiry(view: EnvironmentView) -> str:

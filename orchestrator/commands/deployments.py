@@ -23,6 +23,8 @@ def deploy_to(
     key: str | None,
 ) -> Accepted:
     """Deploy `asked["what"]` to those of `servers` that it concerns, which is decided with the real branches."""
+    with world.store.transaction() as ledger:  # before anything is made of servers that are perhaps gone already
+        find.idle(ledger, ledger.environment_by_id(environment.id), world)
     template, what = find.template(world, environment.template), asked["what"]
     chosen, notes = _concerned(world, template, servers, what)
 

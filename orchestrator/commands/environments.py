@@ -18,7 +18,7 @@ from orchestrator.ports import Ledger
 from . import find, permissions
 from .deployments import deploy_to
 from .operations import Asking, accept, new, replayed
-from .plan import Plan, new_name, plan, used, within_limits, write
+from .plan import Plan, new_name, plan, used, within_caps, within_limits, write
 from .show import environment_view, event_view
 from .views import Accepted, CreateEnvironment, Deploy, EnvironmentView, EventView, Extend, Terminate
 from .world import World
@@ -40,6 +40,7 @@ def create(world: World, actor: Actor, ask: CreateEnvironment, key: str | None =
         if ask.name:
             find.unclaimed(ledger, ask.name, world)
         within_limits(ledger, decided.template, actor.person)
+        within_caps(ledger, decided, world.settings.caps)
         environment, operation = _new_environment(ledger, world, actor, ask, decided)
         write(ledger, decided, environment)
         ledger.add_operation(operation, key)

@@ -21,6 +21,8 @@ class Readiness:
 def ready(world: World) -> Readiness:
     """Whether Brinepool can do its work; nothing is missing when it can."""
     missing, salt = [], "answers"
+    if world.stopping.is_set():
+        missing.append("Brinepool is about to stop, or to be started anew.")
     try:
         world.store.ping()
     except Unavailable as error:

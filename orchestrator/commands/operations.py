@@ -9,7 +9,7 @@ from typing import Any
 from ulid import ULID
 
 from orchestrator.domain.environment import Actor, Kind, Operation
-from orchestrator.domain.errors import BadInput, Conflict, NotFound
+from orchestrator.domain.errors import BadInput, Conflict, NotFound, Unavailable
 from orchestrator.domain.lifecycle import OperationState
 from orchestrator.ports import Ledger, Superseded
 
@@ -19,6 +19,7 @@ from .world import World
 
 _PAGE = 500
 _ATTEMPTS = 5  # each is lost only to somebody who got something done meanwhile
+_BACK_S = 5  # a server that is started anew answers again after so long
 
 
 def show(world: World, operation: str) -> OperationView:
@@ -140,12 +141,21 @@ class Asking:
 def replayed(world: World, asking: Asking) -> Accepted | None:
     """What was accepted under this Idempotency-Key before; None for a new key.
 
-    BadInput when the key stood for another request.
+    BadInput when the key stood for another request; Unavailable when something new would begin and nothing new does.
     """
-    if asking.key is None:
-        return None
-    with world.store.transaction() as ledger:
-        return _replayed(world, ledger, asking)
+    if asking.key is not None:
+        with world.store.transaction() as ledger:
+            if (known := _replayed(world, ledger, asking)) is not None:
+                return known
+    _admit(world)
+    return None
+
+
+def _admit(world: World) -> None:
+    """Raises Unavailable when this process is about to end: what began now would only be cut off."""
+    if world.stopping.is_set():
+        sentence = "Brinepool is about to stop, or to be started anew; ask again in a few seconds."
+        raise Unavailable("stopping", sentence, retry_after_s=_BACK_S)
 
 
 def _replayed(world: World, ledger: Ledger, asking: Asking) -> Accepted | None:
@@ -162,7 +172,9 @@ def accept(world: World, asking: Asking, ask: Callable[[Ledger], tuple[Operation
 
     `ask` returns the operation (already added, or one that was running) and notes for the person. When somebody else
     was faster it is asked again, so that it says what they are doing. The same key at the same moment is one operation.
+    Unavailable when this process is about to end.
     """
+    _admit(world)
     for _ in range(_ATTEMPTS):
         try:
             with world.store.transaction() as ledger:

@@ -1,17 +1,19 @@
 """From a request to a plan: names, counts, branches and expiry of a new environment, or a sentence why not."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import coolname
 
 from orchestrator.domain import names
+from orchestrator.domain.caps import Caps
 from orchestrator.domain.durations import format_duration, parse_duration
 from orchestrator.domain.environment import Environment, Server
-from orchestrator.domain.errors import BadInput, Conflict
+from orchestrator.domain.errors import BadInput, Conflict, Unavailable
 from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus, Target
 from orchestrator.domain.template import Template
-from orchestrator.ports import Ledger
+from orchestrator.ports import Ledger, SaltRefused
 
 from . import branches, find
 from .views import CreateEnvironment
@@ -20,12 +22,13 @@ from .world import World
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be made. `counts` and `branches` by role; `notes` are for the person."""
+    """What will be made. `counts`, `branches` and `providers` by role; `notes` are for the person."""
 
     template: Template
     counts: dict[str, int]
     branches: dict[str, str]
     ttl: timedelta
+    providers: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -34,8 +37,9 @@ def plan(world: World, ask: CreateEnvironment) -> Plan:
     template = find.template(world, ask.template)
     counts = _counts(template, ask)
     _needs_are_met(template, counts, ask.use)
+    ttl = _ttl(template, ask.ttl)
     chosen, notes = _branches(world, template, counts, ask)
-    return Plan(template, counts, chosen, _ttl(template, ask.ttl), notes)
+    return Plan(template, counts, chosen, ttl, _providers(world, template, counts), notes)
 
 
 def _counts(template: Template, ask: CreateEnvironment) -> dict[str, int]:
@@ -97,6 +101,15 @@ def _ttl(template: Template, text: str | None) -> timedelta:
     return ttl
 
 
+def _providers(world: World, template: Template, counts: dict[str, int]) -> dict[str, str]:
+    """The provider of each role's profile. "" for a profile that the master does not have: making it will say so."""
+    try:
+        known = world.salt.providers()
+    except SaltRefused as refused:
+        raise Unavailable(refused.code, refused.message, detail=refused.detail) from refused
+    return {role: known.get(template.roles[role].profile, "") for role in counts}
+
+
 def used(ledger: Ledger, world: World, template: Template, counts: dict[str, int], name: str | None) -> str | None:
     """The id of the environment whose servers stand in for roles that are needed and not made."""
     if name is None:
@@ -147,6 +160,21 @@ def within_limits(ledger: Ledger, template: Template, person: str) -> None:
         )
 
 
+def within_caps(ledger: Ledger, plan_: Plan, caps: Caps) -> None:
+    """Conflict when a provider would have more servers than it may."""
+    wanted: Counter[str] = Counter()
+    for role, count in plan_.counts.items():
+        wanted[plan_.providers.get(role, "")] += count
+    for provider, count in wanted.items():
+        most, there = caps.of(provider).servers, ledger.servers_of(provider)
+        if most is not None and there + count > most:
+            raise Conflict(
+                "provider-full",
+                f"{provider or 'The cloud'} has {there} of the {most} servers that it may have, and this needs "
+                f"{count} more; terminate something first, or ask ops for more.",
+            )
+
+
 def write(ledger: Ledger, plan_: Plan, environment: Environment) -> None:
     """The rows of a new environment and its servers."""
     ledger.add_environment(environment)
@@ -164,6 +192,7 @@ def _server(plan_: Plan, environment: Environment, role: str, number: int) -> Se
         number=number,
         app=curated.app,
         profile=curated.profile,
+        provider=plan_.providers.get(role, ""),
         branch=plan_.branches[role],
         port=curated.port,
         status=ServerStatus.REQUESTED,

@@ -1,6 +1,5 @@
 """The reaper: what the next run would do, doing it now, keeping an environment from it, and the schedule."""
 
-from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +9,13 @@ from orchestrator.domain.environment import Actor, Environment
 from orchestrator.domain.errors import BadInput, Conflict
 from orchestrator.domain.keeping import Hold, Protection
 from orchestrator.domain.policy import Act
-from orchestrator.domain.reaping import ActionKind, Policy, explain, hold_until, plan_reap, policy_of
+from orchestrator.domain.reaping import Policy, explain, hold_until, plan_reap, policy_of
 from orchestrator.domain.reaping.facts import UNREADABLE
 from orchestrator.engine import sights
 from orchestrator.ports import JobRun, Ledger
 
 from . import find, permissions
+from .runs import run_view
 from .show import environment_view
 from .views import ActionView, EnvironmentView, HoldEnvironment, JobView, Plan, ProtectEnvironment, RunView
 from .world import World
@@ -45,14 +45,14 @@ def reap_now(world: World, actor: Actor) -> RunView:
         if not ledger.reaper.add_run(run):
             raise Conflict("run-there", "A run for this very second has begun already; look at it with brine schedule.")
     world.start_run(run)
-    return _run_view(run)
+    return run_view(run)
 
 
 def run(world: World, id_: str) -> RunView | None:
     """A run of a scheduled job, with what it did; None when there is none of that id."""
     with world.store.transaction() as ledger:
         found = ledger.reaper.run(id_)
-    return _run_view(found, whole=True) if found else None
+    return run_view(found, whole=True) if found else None
 
 
 def jobs(world: World) -> list[JobView]:
@@ -68,7 +68,7 @@ def jobs(world: World) -> list[JobView]:
                 job=job.name,
                 when=str(job),
                 next_at=schedule.next_due(job, now),
-                last=_run_view(last) if last and last.result != {} else None,
+                last=run_view(last) if last and last.result != {} else None,
             )
         )
     return views
@@ -134,23 +134,3 @@ def _changed(
 ) -> EnvironmentView:
     ledger.change_environment(found.id, actor, kind, **changes)
     return environment_view(ledger, ledger.environment_by_id(found.id), world.clock.now(), whole=True)
-
-
-def _run_view(found: JobRun, whole: bool = False) -> RunView:
-    """`whole`: with what it did."""
-    result = found.result or {}
-    plan = result.get("plan", [])
-    counts = Counter(ActionKind(action["kind"]) for action in plan)
-    told = zip(plan, result.get("sentences", ()), strict=False) if whole else ()
-    took = (found.ended_at - found.started_at).total_seconds() if found.ended_at else None
-    return RunView(
-        id=found.id, job=found.job, due_at=found.due_at, started_at=found.started_at, ended_at=found.ended_at,
-        reaped=counts[ActionKind.REAP], warned=counts[ActionKind.WARN], kept=counts[ActionKind.KEEP],
-        took_s=took, result=_result(counts) if found.ended_at else "running",
-        actions=[ActionView(sentence=sentence, **action) for action, sentence in told],
-    )  # fmt: skip
-
-
-def _result(counts: Counter[ActionKind]) -> str:
-    done = {ActionKind.REAP: "reaped", ActionKind.WARN: "warned", ActionKind.KEEP: "kept"}
-    return ", ".join(f"{counts[kind]} {verb}" for kind, verb in done.items() if counts[kind]) or "done"

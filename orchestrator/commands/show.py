@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.domain.durations import format_duration
 from orchestrator.domain.environment import Environment, Event, Operation, Server
-from orchestrator.domain.leaks import why_degraded
+from orchestrator.domain.leaks import degraded_since, is_degraded, why_degraded
 from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus
 from orchestrator.ports import Ledger
 
@@ -28,10 +28,11 @@ def environment_view(ledger: Ledger, found: Environment, now: datetime, whole: b
         owner=found.owner,
         status=found.status,
         degraded=" ".join(filter(None, (found.degraded, why_degraded(servers)))) or None,
+        degraded_since=degraded_since(servers),
         uses=ledger.environment_by_id(found.uses).name if found.uses else None,
         branches={role: ", ".join(sorted(names)) for role, names in branches.items()},
         servers_total=len(servers),
-        servers_ready=sum(server.status is ServerStatus.READY for server in servers),
+        servers_ready=sum(each.status is ServerStatus.READY and not is_degraded(each) for each in servers),
         created_at=found.created_at,
         expires_at=found.expires_at,
         age_s=_seconds(now - found.created_at),
@@ -63,6 +64,7 @@ def _keepers(found: Environment, now: datetime) -> dict[str, Any]:
 
 def server_view(server: Server, environment: Environment, now: datetime) -> ServerView:
     """A server of `environment`."""
+    degraded = is_degraded(server)
     return ServerView(
         name=server.name,
         environment=environment.name,
@@ -80,8 +82,8 @@ def server_view(server: Server, environment: Environment, now: datetime) -> Serv
         age_s=_seconds(now - server.created_at),
         failure=FailureView.of(server.failure),
         jid=server.jid,
-        degraded=server.degraded,
-        degraded_since=server.degraded_since,
+        degraded=server.degraded if degraded else None,
+        degraded_since=server.degraded_since if degraded else None,
     )
 
 

@@ -21,6 +21,8 @@ from orchestrator.domain.failures import Failure
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
 from orchestrator.domain.reaping import ActionKind, Cause
 
+from .leak_views import LeakView
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
@@ -173,6 +175,7 @@ class ServerView(BaseModel):
 class EnvironmentView(BaseModel):
     """An environment as people see it. `branches`: what each role was asked to run.
 
+    `degraded`: what is not whole there, although it is ready, `degraded_since`: the first of its servers, if any is.
     `held_by`, `protected_by`: who keeps it from the reaper now, until when (None: without end). `waiting_for`: what its
     operation waits for, and since when (“salt-api, which does not answer, since 12s”); only where one is shown.
     """
@@ -182,6 +185,7 @@ class EnvironmentView(BaseModel):
     owner: str
     status: EnvironmentStatus
     degraded: str | None
+    degraded_since: datetime | None = None
     uses: str | None
     branches: dict[str, str]
     servers_total: int
@@ -349,7 +353,7 @@ class Plan(BaseModel):
 class RunView(BaseModel):
     """One run of a scheduled job. `reaped`, `warned`, `kept`: how many environments. `result`: in words.
 
-    `took_s`: null while it runs.
+    `took_s`: null while it runs. `failure`: why it could not do its work.
     """
 
     id: str
@@ -362,7 +366,9 @@ class RunView(BaseModel):
     kept: int
     took_s: float | None
     result: str
-    actions: list[ActionView] = Field([], description="What it did; only where one run is shown.")
+    failure: str | None = None
+    actions: list[ActionView] = Field([], description="What the reaper did; only where one run is shown.")
+    leaks: list[LeakView] = Field([], description="What a sweep saw and did; only where one run is shown.")
 
 
 class JobView(BaseModel):

@@ -18,7 +18,7 @@ from orchestrator.domain.conversation import (
 )
 from orchestrator.ports import Clock
 
-from .order import in_order_of_commits
+from .order import one_writer
 from .tables import (
     audit,
     chat_accounts,
@@ -162,7 +162,7 @@ class SqlConversations:
     # The console
 
     def put_on_console(self, person: str, message: str, thread: str, reply: Mapping[str, Any]) -> None:
-        in_order_of_commits(self._session)
+        one_writer(self._session)
         self._session.execute(sa.delete(console_messages).where(console_messages.c.message == message))
         values = {"at": self._clock.now(), "person": person, "message": message, "thread": thread, "reply": dict(reply)}
         self._session.execute(sa.insert(console_messages).values(values))
@@ -185,6 +185,7 @@ class SqlConversations:
         return self._session.execute(sa.select(cursors.c.seq).where(cursors.c.name == name)).scalar_one_or_none()
 
     def move_cursor(self, name: str, seq: int) -> None:
+        one_writer(self._session)  # else two processes may both make the first one
         if not self._count(sa.update(cursors).where(cursors.c.name == name).values(seq=seq)):
             self._session.execute(sa.insert(cursors).values(name=name, seq=seq))
 

@@ -13,17 +13,25 @@ from orchestrator.domain.environment import Actor, Environment, Event, Kind, Ope
 from orchestrator.domain.errors import Conflict, Unavailable
 from orchestrator.domain.failures import Failure
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus, check
-from orchestrator.ports import Clock, Superseded
+from orchestrator.ports import DATABASE_AWAY, Clock, Superseded
 
 from . import rows
 from .conversations import SqlConversations
-from .order import in_order_of_commits
+from .order import one_writer
 from .reaper import SqlReaperBook
+from .replicas import SqlReplicaBook
 from .tables import environments, events, operations, servers, tokens
 
 _EVENTS = sa.select(events, environments.c.name.label("environment_name")).join(
     environments, environments.c.id == events.c.environment
 )
+
+
+_AT_REST = {"place": None, "building": False}
+_TURN_ENDS: dict[ServerStatus, dict[str, Any]] = {
+    ServerStatus.READY: _AT_REST, ServerStatus.FAILED: _AT_REST, ServerStatus.TERMINATED: _AT_REST,
+    ServerStatus.TERMINATING: {"place": None},  # the cloud may still be at work on it
+}  # fmt: skip
 
 
 class SqlLedger:
@@ -34,6 +42,7 @@ class SqlLedger:
         self._clock = clock
         self.chat = SqlConversations(session, clock)
         self.reaper = SqlReaperBook(session)
+        self.replicas = SqlReplicaBook(session)
 
     # Look-ups
 
@@ -56,7 +65,8 @@ class SqlLedger:
         return rows.environment(row)
 
     def ended_since(self, moment: datetime) -> list[Environment]:
-        query = sa.select(environments).where(environments.c.ended_at > moment).order_by(environments.c.ended_at)
+        since = sa.select(environments).where(environments.c.ended_at > moment)
+        query = since.order_by(environments.c.ended_at, environments.c.name)
         return [rows.environment(row) for row in self._session.execute(query)]
 
     def users_of(self, environment: str) -> list[Environment]:
@@ -75,6 +85,20 @@ class SqlLedger:
         query = sa.select(servers).where(servers.c.name == name)
         row = self._session.execute(query.order_by(live_first, servers.c.environment.desc()).limit(1)).first()
         return rows.server(row) if row else None
+
+    def line(self, provider: str) -> list[Server]:
+        waits = (servers.c.provider == provider) & servers.c.place.is_not(None) & servers.c.building.is_(False)
+        return [rows.server(row) for row in self._session.execute(sa.select(servers).where(waits).order_by("place"))]
+
+    def building(self, provider: str) -> int:
+        return self._count((servers.c.provider == provider) & servers.c.building.is_(True))
+
+    def servers_of(self, provider: str) -> int:
+        return self._count((servers.c.provider == provider) & (servers.c.status != ServerStatus.TERMINATED))
+
+    def _count(self, which: sa.ColumnElement[bool]) -> int:
+        query = sa.select(sa.func.count()).select_from(servers).where(which)
+        return int(self._session.execute(query).scalar_one())
 
     def operation(self, operation: str) -> Operation | None:
         row = self._session.execute(sa.select(operations).where(operations.c.id == operation)).first()
@@ -126,6 +150,7 @@ class SqlLedger:
     # New rows
 
     def add_environment(self, environment: Environment) -> None:
+        one_writer(self._session)
         taken = self.environment(environment.name)
         if taken and taken.status is not EnvironmentStatus.TERMINATED:
             raise Conflict(
@@ -138,9 +163,11 @@ class SqlLedger:
             raise Superseded(f"the name {environment.name} was taken in between") from error
 
     def add_server(self, server: Server) -> None:
+        one_writer(self._session)
         self._session.execute(sa.insert(servers).values(rows.server_values(server)))
 
     def add_operation(self, operation: Operation, key: str | None) -> None:
+        one_writer(self._session)
         values = rows.operation_values(operation) | {"idempotency_key": key}
         try:
             self._session.execute(sa.insert(operations).values(values))
@@ -151,6 +178,7 @@ class SqlLedger:
     # Guarded writes
 
     def take_over(self, environment: str, operation: Operation, after: str) -> None:
+        one_writer(self._session)
         values: dict[str, Any] = {"operation": operation.id}
         if operation.kind in (Kind.DEPLOY, Kind.RETRY):
             values["touched_at"] = operation.requested_at
@@ -162,6 +190,7 @@ class SqlLedger:
     def move_environment(
         self, environment: str, operation: str, new: EnvironmentStatus, **changes: Any
     ) -> EnvironmentStatus:
+        one_writer(self._session)
         old = self.environment_by_id(environment).status
         self._superseded_unless_in_charge(environment, operation)
         check(old, new)
@@ -179,19 +208,21 @@ class SqlLedger:
     def move_server(
         self, environment: str, server: str, operation: str, new: ServerStatus, *, kind: str, **changes: Any
     ) -> None:
-        self._superseded_unless_in_charge(environment, operation)
+        one_writer(self._session)
         mine = (servers.c.environment == environment) & (servers.c.name == server)
+        # In this order: whoever takes over in between is noticed as one in charge, and not as a missing edge.
         old = ServerStatus(self._session.execute(sa.select(servers.c.status).where(mine)).scalar_one())
+        self._superseded_unless_in_charge(environment, operation)
         check(old, new)
-        done = self._session.execute(
-            sa.update(servers).where(mine, servers.c.status == old).values(status=new, **rows.plain(changes))
-        )
+        values = {"status": new, **rows.plain(changes), **_TURN_ENDS.get(new, {})}
+        done = self._session.execute(sa.update(servers).where(mine, servers.c.status == old).values(values))
         self._superseded_unless(done)
         self._event(self._operation(operation), kind, server, {"was": old, "phase": new} | rows.plain(changes))
 
     def move_operation(
         self, operation: str, new: OperationState, failure: Failure | None = None, by: Actor | None = None
     ) -> None:
+        one_writer(self._session)
         known = self._operation(operation)
         if known.state.ended:
             raise Superseded(f"operation {operation} has {known.state} already")
@@ -202,6 +233,8 @@ class SqlLedger:
             sa.update(operations).where(operations.c.id == operation, operations.c.state == known.state).values(values)
         )
         self._superseded_unless(done)
+        if new.ended:
+            self._leave_the_line(operation)
         told = {"failure": values["failure"]} if failure else {}
         acting = replace(known, actor=by) if by else known
         self._event(acting, f"operation.{'started' if new is OperationState.RUNNING else new}", None, told)
@@ -209,6 +242,7 @@ class SqlLedger:
     # Other changes
 
     def change_environment(self, environment: str, actor: Actor, kind: str, **changes: Any) -> None:
+        one_writer(self._session)
         self._session.execute(
             sa.update(environments).where(environments.c.id == environment).values(rows.plain(changes))
         )
@@ -218,6 +252,7 @@ class SqlLedger:
         return self._insert_event(environment, None, None, kind, actor, rows.jsonable(data))
 
     def change_server(self, environment: str, server: str, **changes: Any) -> None:
+        one_writer(self._session)
         self._session.execute(
             sa.update(servers)
             .where(servers.c.environment == environment, servers.c.name == server)
@@ -247,6 +282,13 @@ class SqlLedger:
 
     # Helpers
 
+    def _leave_the_line(self, operation: str) -> None:
+        """What is at work keeps its turn until it comes to rest."""
+        mine = servers.c.place.startswith(f"{operation}/")
+        at_work = [ServerStatus.BOOTING, ServerStatus.CONFIGURING, ServerStatus.TERMINATING]
+        values = {"place": None, "building": servers.c.building & servers.c.status.in_(at_work)}
+        self._session.execute(sa.update(servers).where(mine).values(values))
+
     def _operation(self, operation: str) -> Operation:
         found = self.operation(operation)
         if found is None:
@@ -271,7 +313,7 @@ class SqlLedger:
     def _insert_event(
         self, environment: str, server: str | None, operation: str | None, kind: str, actor: Actor, data: Any
     ) -> int:
-        in_order_of_commits(self._session)
+        one_writer(self._session)
         values = {"at": self._clock.now(), "environment": environment, "server": server, "operation": operation}
         values |= {"kind": kind, "actor": actor.person, "door": actor.door, "data": data}
         inserted = self._session.execute(sa.insert(events).values(values))
@@ -293,8 +335,13 @@ class SqlStore:
     @contextmanager
     def transaction(self) -> Iterator[SqlLedger]:
         """The port's `transaction`."""
-        with self._sessions.begin() as session:
-            yield self.on(session)
+        try:
+            with self._sessions.begin() as session:
+                yield self.on(session)
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            if _is_away(error):
+                raise _unreachable(error) from error
+            raise
 
     def ping(self) -> None:
         """The port's `ping`."""
@@ -302,6 +349,19 @@ class SqlStore:
             with self.engine.connect() as connection:
                 connection.execute(sa.text("select 1"))
         except sa.exc.SQLAlchemyError as error:
-            raise Unavailable(
-                "database-unreachable", "Brinepool's database does not answer; this is for ops.", detail=str(error)
-            ) from error
+            raise _unreachable(error) from error
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether PostgreSQL cannot be reached, has ended our connection, or has none for us. SQLite never is away."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return True
+    if not type(error.orig).__module__.startswith("psycopg"):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    lost = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and state is None
+    return lost or error.connection_invalidated or str(state)[:2] in ("08", "53", "57") or state == "25P03"
+
+
+def _unreachable(error: Exception) -> Unavailable:
+    return Unavailable(DATABASE_AWAY, "Brinepool's database does not answer; this is for ops.", detail=str(error))

@@ -84,6 +84,9 @@ servers = sa.Table(
     sa.Column("ready_at", UtcDateTime),
     sa.Column("degraded", sa.Text),
     sa.Column("degraded_since", UtcDateTime),
+    sa.Column("provider", sa.String(100), nullable=False, server_default="", index=True),
+    sa.Column("place", sa.String(120)),  # in the line of those to be built
+    sa.Column("building", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("environment", "role", "number"),
 )
 sa.Index(
@@ -283,3 +286,14 @@ job_runs = sa.Table(
     sa.Column("result", sa.JSON),
 )
 sa.Index("ix_job_runs_job_due_at", job_runs.c.job, job_runs.c.due_at)
+
+# Processes
+
+replicas = sa.Table(
+    "replicas",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("doors", sa.Boolean, nullable=False),  # whether it has front doors: HTTP and the chats
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),  # by the clock of the database
+)

@@ -40,6 +40,8 @@ class Server:
     """One server. `name` is its minion id; `jid` the job of its highstate, None until an operation has chosen one.
 
     `degraded`: what is wrong with it although it was ready, `degraded_since`: since when that is known.
+    `provider`: the cloud that its profile is of. `place`: where it stands in the line of those to be built, None unless
+    it does; `building`: it is being built.
     """
 
     name: str
@@ -60,6 +62,9 @@ class Server:
     ready_at: datetime | None = None
     degraded: str | None = None
     degraded_since: datetime | None = None
+    provider: str = ""
+    place: str | None = None
+    building: bool = False
 
 
 @dataclass(frozen=True)

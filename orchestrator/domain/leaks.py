@@ -16,22 +16,24 @@ ENOUGH_SIGHTINGS = 2
 
 
 class LeakKind(StrEnum):
-    """What is to be done: remove what nobody has, mark a server as degraded, take the mark off, or only tell ops."""
+    """What is to be done: remove what nobody has, mark a server as degraded, take the mark off, wait until somebody
+    heals what is marked, or only tell ops."""
 
     REMOVE = "remove"
     DEGRADE = "degrade"
     RECOVER = "recover"
+    HEAL = "heal"
     REPORT = "report"
 
 
 @dataclass(frozen=True)
 class KnownServer:
-    """A server as our records have it; ended ones are left out. `environment`: its name. `degraded`: marked so."""
+    """A server as our records have it; ended ones are left out. `environment`: its name. `degraded_since`: if it is."""
 
     name: str
     environment: str
     status: ServerStatus
-    degraded: bool = False
+    degraded_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class FoundServer:
 
 @dataclass(frozen=True)
 class Worlds:
-    """What is compared. `busy`: the names of the environments that an operation is working on."""
+    """What is compared. `busy`: the environments, by name, that an operation is at work on, or was since the look."""
 
     known: Sequence[KnownServer]
     found: Sequence[FoundServer]
@@ -88,25 +90,34 @@ class LeakAction:
 
     @property
     def due(self) -> bool:
-        """Whether it is to be done now. That a server is back is believed at once; a report is never due."""
+        """Whether it is to be done now. That a server is back is believed at once; what only people do is never due."""
         if self.kind is LeakKind.RECOVER:
             return True
-        return self.kind is not LeakKind.REPORT and self.times >= ENOUGH_SIGHTINGS
+        return self.kind in _ACTS_LATER and self.times >= ENOUGH_SIGHTINGS
 
 
 def plan_leaks(worlds: Worlds, sightings: Sightings, now: datetime) -> list[LeakAction]:
     """Everything that does not agree, by server. Do what is `due`; keep what `sighted` says until the next time."""
     known = {each.name for each in worlds.known}
-    disagreements = [*_leaks(worlds, known), *_drift(worlds)]
-    return [_seen(*each, sightings, now) for each in sorted(disagreements, key=lambda each: each[1])]
+    marked = {
+        (LeakKind.HEAL, each.name): Sighting(each.degraded_since, ENOUGH_SIGHTINGS)
+        for each in worlds.known
+        if each.degraded_since
+    }
+    disagreements = sorted([*_leaks(worlds, known), *_drift(worlds)], key=lambda each: each[1])
+    return [_seen(*each, {**sightings, **marked}, now) for each in disagreements]
 
 
 def sighted(actions: Iterable[LeakAction]) -> dict[tuple[LeakKind, str], Sighting]:
     """What to remember for the next time. All else is forgotten; also what was only reported, which is no sighting."""
-    waits = (LeakKind.REMOVE, LeakKind.DEGRADE)
-    return {(each.kind, each.subject): Sighting(each.seen_since, each.times) for each in actions if each.kind in waits}
+    return {
+        (each.kind, each.subject): Sighting(each.seen_since, each.times)
+        for each in actions
+        if each.kind in _ACTS_LATER
+    }  # fmt: skip
 
 
+_ACTS_LATER = (LeakKind.REMOVE, LeakKind.DEGRADE)  # not at the first sighting
 _Disagreement = tuple[LeakKind, str, str]
 
 
@@ -123,7 +134,7 @@ def _leaks(worlds: Worlds, known: set[str]) -> Iterator[_Disagreement]:
         if parts is None or not each.marked:
             yield LeakKind.REPORT, each.name, f"{left}, without our mark, so it is left alone"
         elif parts[0] in worlds.busy:
-            yield LeakKind.REPORT, each.name, f"{left}, while an operation is working on {parts[0]}"
+            yield LeakKind.REPORT, each.name, f"{left}, while an operation is at work on {parts[0]}"
         else:
             yield LeakKind.REMOVE, each.name, left
 
@@ -134,9 +145,9 @@ def _drift(worlds: Worlds) -> Iterator[_Disagreement]:
         if each.status is not ServerStatus.READY or each.environment in worlds.busy:
             continue
         wrong = _wrong(found.get(each.name), each.name in worlds.answering)
-        if wrong and not each.degraded:
-            yield LeakKind.DEGRADE, each.name, wrong
-        elif each.degraded and not wrong:
+        if wrong:
+            yield LeakKind.HEAL if each.degraded_since else LeakKind.DEGRADE, each.name, wrong
+        elif each.degraded_since:
             yield LeakKind.RECOVER, each.name, "it is back"
 
 
@@ -145,12 +156,21 @@ def _wrong(found: FoundServer | None, answers: bool) -> str | None:
         return "its machine is gone"
     if found.state != "running":
         return "its machine is stopped"
+    if not found.key:
+        return "the master has lost its key"
+    if not found.record:
+        return "the master has lost its record"
     return None if answers else "its minion does not answer"
 
 
 def is_degraded(server: Server) -> bool:
     """Whether it was ready, and is not whole any more."""
     return server.status is ServerStatus.READY and server.degraded is not None
+
+
+def degraded_since(servers: Iterable[Server]) -> datetime | None:
+    """Since when the first of them is degraded; None when all are whole."""
+    return min((each.degraded_since for each in servers if is_degraded(each) and each.degraded_since), default=None)
 
 
 def why_degraded(servers: Iterable[Server]) -> str | None:

@@ -21,6 +21,7 @@ class Act(StrEnum):
     HOLD = "hold environments"
     PROTECT = "protect environments"
     REAP = "start the reaper"
+    SWEEP = "start a sweep"
     LINK_OTHERS = "make link codes for others"
     AUDIT = "read the audit"
     READ_RETURNS = "read what Salt returned as a whole"
@@ -37,6 +38,7 @@ NEEDED: dict[Act, Role] = {
     Act.HOLD: Role.DEVELOPER,
     Act.PROTECT: Role.OPS,
     Act.REAP: Role.OPS,
+    Act.SWEEP: Role.OPS,
     Act.LINK_OTHERS: Role.ADMIN,
     Act.AUDIT: Role.OPS,
     Act.READ_RETURNS: Role.OPS,

@@ -134,11 +134,13 @@ class Limits(_Curated):
 
 
 class Deadlines(_Curated):
-    """How long a phase may take before it counts as failed."""
+    """How long a phase may take before it counts as failed. `queue`: waiting for a turn to be built."""
 
+    queue: Duration = timedelta(hours=1)
     boot: Duration = timedelta(minutes=10)
     configure: Duration = timedelta(minutes=20)
     health: Duration = timedelta(minutes=2)
+    terminate: Duration = timedelta(minutes=5)
 
 
 class Role(_Curated):

@@ -1,6 +1,6 @@
 """Who points at whom: the addresses of the siblings that a role needs. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .environment import Server
 from .lifecycle import Target
@@ -17,6 +17,12 @@ def siblings(role: Role, servers: Iterable[Server]) -> dict[str, list[str]]:
         if server.role in found and server.address and server.target is Target.PRESENT:
             found[server.role].append(f"{server.address}:{server.port}")
     return found
+
+
+def depth(role: str, roles: Mapping[str, Role]) -> int:
+    """How many roles stand behind this one, one needing the next: 0 for one that needs nobody."""
+    needed = [other for other in roles[role].needs.values() if other in roles] if role in roles else []
+    return max((1 + depth(other, roles) for other in needed), default=0)
 
 
 def dependents(role: str, roles: dict[str, Role]) -> list[str]:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -191,7 +191,13 @@ def _as_variable(value: object) -> str:
     """A setting's value as Settings reads it from the environment: lists and tables are JSON there."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return json.dumps(value) if isinstance(value, tuple | dict) else str(value)
+    return json.dumps(value, default=_as_table) if isinstance(value, tuple | dict) else str(value)
+
+
+def _as_table(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_none=True)
+    raise TypeError(f"a setting holds {type(value).__name__}, which cannot be handed over")
 
 
 def _plain(home: Home) -> dict[str, str]:

@@ -10,6 +10,7 @@ from orchestrator.ports import Ledger
 
 from .runtime import current, record, remote
 from .salt_steps import await_minion, follow_highstate, let_another_end, submit_highstate
+from .slots import await_turn, no_turn, queue_deadline
 from .stories import context, fail_server, server_of, server_story
 
 _PATIENCE = 15  # how often a highstate that runs already is given a moment to end; one that was cancelled takes seconds
@@ -19,7 +20,11 @@ _ATTEMPTS = 3  # a job is lost when its minion restarts; more than that is not b
 @DBOS.workflow(name="boot_and_configure_server")
 @server_story
 def boot_and_configure_server(operation: str, server: str) -> None:
-    """A new server: wait for its minion, then configure it."""
+    """A new server: wait for its turn and for its minion, then configure it."""
+    turn = remote(await_turn, operation, server, record(queue_deadline, operation))
+    if "failure" in turn:
+        record(no_turn, operation, server, turn)
+        return
     waited = remote(await_minion, operation, server, record(boot_deadline, operation))
     if "failure" in waited:
         record(fail_server, operation, server, Failure.from_data(waited["failure"]))
@@ -37,7 +42,7 @@ def configure_server(operation: str, server: str) -> None:
 def _configure(operation: str, server: str, booted: bool) -> None:
     job, lost, busy = record(_configuring, operation, server, booted), 0, 0
     while True:
-        outcome = remote(submit_highstate, operation, server, job["jid"])
+        outcome = remote(submit_highstate, operation, server, job["jid"], job["until"])
         if "failure" not in outcome:
             outcome = remote(follow_highstate, operation, server, job["jid"], job["until"])
         lost, busy = lost + ("lost" in outcome), busy + ("busy" in outcome)

@@ -1,5 +1,7 @@
 """Creating an environment, and trying again: every server that is not ready is made and configured, in parallel."""
 
+from typing import Any
+
 from dbos import DBOS
 
 from orchestrator.domain.failures import Failure
@@ -9,6 +11,7 @@ from orchestrator.ports import Ledger
 from .configure import boot_and_configure_server, boot_deadline, configure_deadline, configure_server
 from .runtime import current, in_parallel, record, remote
 from .salt_steps import clear_machine, create_machine, wire
+from .slots import await_turn, end_turn, line_up, no_turn, queue_deadline
 from .stories import begin, context, fail_refused, fail_server, finish, operation_story, server_of, server_story
 
 
@@ -23,8 +26,7 @@ def create_environment(operation: str) -> None:
     in_parallel(create_server, operation, record(_provision, operation))
     made = record(_made, operation)
     wired = remote(wire, operation, record(_with_needs, operation, made), record(configure_deadline, operation))
-    refused = record(fail_refused, operation, wired)
-    in_parallel(boot_and_configure_server, operation, [server for server in made if server not in refused])
+    in_parallel(boot_and_configure_server, operation, record(_wired, operation, made, wired))
     _rewire(operation, record(_dependents, operation, made))
     record(finish, operation)
 
@@ -42,6 +44,10 @@ def _rewire(operation: str, dependents: list[str]) -> None:
 @server_story
 def create_server(operation: str, server: str) -> None:
     """One machine, as far as its address."""
+    turn = remote(await_turn, operation, server, record(queue_deadline, operation))
+    if "failure" in turn:
+        record(no_turn, operation, server, turn)
+        return
     if record(_booting, operation, server):
         cleared = remote(clear_machine, operation, server, record(boot_deadline, operation))
         if "failure" in cleared:
@@ -55,7 +61,9 @@ def _provision(ledger: Ledger, operation: str) -> list[str]:
     begin(ledger, operation, EnvironmentStatus.PROVISIONING)
     found, _ = context(ledger, operation)
     servers = ledger.servers(found.environment)
-    return [each.name for each in servers if each.status is not ServerStatus.READY or each.degraded]
+    wanted = [each.name for each in servers if each.status is not ServerStatus.READY or each.degraded]
+    line_up(ledger, operation, wanted)
+    return wanted
 
 
 def _booting(ledger: Ledger, operation: str, server: str) -> bool:
@@ -74,6 +82,7 @@ def _created(ledger: Ledger, operation: str, server: str, outcome: dict[str, obj
         fail_server(ledger, operation, server, Failure.from_data(outcome["failure"]))  # type: ignore[arg-type]
         return
     ledger.change_server(environment.id, server, **outcome)
+    end_turn(ledger, environment.id, server)
     ledger.note(found, "server.created", server, phase="booting", **outcome)
 
 
@@ -81,6 +90,14 @@ def _made(ledger: Ledger, operation: str) -> list[str]:
     found, _ = context(ledger, operation)
     ledger.move_environment(found.environment, operation, EnvironmentStatus.CONFIGURING)
     return [server.name for server in ledger.servers(found.environment) if server.status is ServerStatus.BOOTING]
+
+
+def _wired(ledger: Ledger, operation: str, made: list[str], outcomes: dict[str, dict[str, Any]]) -> list[str]:
+    """→ those that can be booted and configured, which line up for it."""
+    refused = fail_refused(ledger, operation, outcomes)
+    left = [server for server in made if server not in refused]
+    line_up(ledger, operation, left)
+    return left
 
 
 def _with_needs(ledger: Ledger, operation: str, made: list[str]) -> list[str]:

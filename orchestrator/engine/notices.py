@@ -1,8 +1,8 @@
 """Telling people: every notice is a durable workflow of its own, one after the other in each chat service.
 
 The events are the truth, and a cursor says up to which one notices were made of them. A notice's workflow id is made of
-the event's number and the destination, so that one made twice after a crash is the same. One at a time in each service
-keeps their order, also while the service is down: then the first one waits, and the others behind it.
+the event's number and the destination, so that one made twice, after a crash or by two processes, is the same. One at a
+time in each service keeps their order, also while the service is down: then the first one waits, and the others behind.
 """
 
 import logging
@@ -114,7 +114,8 @@ def dispatch(after: int) -> int:
             DBOS.enqueue_workflow(queue(destination.service), tell, seq, str(destination))
     if wanted or last - written >= PAGE:
         with store.transaction() as ledger:
-            ledger.chat.move_cursor(CURSOR, last)
+            if last > (ledger.chat.cursor(CURSOR) or 0):  # another process may be further
+                ledger.chat.move_cursor(CURSOR, last)
     return last
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS
 from ulid import ULID
 
 from orchestrator.domain.environment import Actor, Environment, Kind, Operation
@@ -24,7 +24,7 @@ from . import recovery, sights
 from .ending import begin_termination
 from .reports import report, tell_reports
 from .retention import forget_old
-from .runtime import SLICE, current, pause_if_stopping, record, remote
+from .runtime import SLICE, begin_workflow, current, pause_if_stopping, record, remote
 from .sweep import sweep_now
 
 log = logging.getLogger(__name__)
@@ -93,8 +93,7 @@ STORIES: dict[str, Callable[[str], None]] = {
 
 def start_run(run: JobRun) -> None:
     """Start the run's workflow. Its id is the run's, so that a second start is the same workflow."""
-    with SetWorkflowID(run.id):
-        DBOS.start_workflow(STORIES[run.job], run.id)
+    begin_workflow(STORIES[run.job], run.id)
 
 
 def _carry_out(ledger: Ledger, run: str) -> list[str]:

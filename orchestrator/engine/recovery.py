@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS
 
 from orchestrator.domain.environment import Kind, Operation
 from orchestrator.domain.lifecycle import OperationState
 
 from .create import create_environment
 from .deploy import deploy
-from .runtime import current
+from .runtime import begin_workflow, current
 from .terminate import terminate_environment, terminate_server
 
 STORIES: dict[Kind, Callable[[str], None]] = {
@@ -23,14 +23,14 @@ STORIES: dict[Kind, Callable[[str], None]] = {
 
 def start(operation: Operation) -> None:
     """Start the operation's workflow. Its id is the operation's, so that a second start is the same workflow."""
-    with SetWorkflowID(operation.id):
-        DBOS.start_workflow(STORIES[operation.kind], operation.id)
+    begin_workflow(STORIES[operation.kind], operation.id)
 
 
 def start_forgotten() -> int:
     """Start operations whose row was written and whose workflow never was. → how many.
 
-    What did start is resumed by the durable engine itself.
+    What did start is resumed by the durable engine itself, or handed on by engine/replicas.py. Where several processes
+    do this at once, each operation is started once: its workflow has its id.
     """
     with current().store.transaction() as ledger:
         active = ledger.operations(active=True, limit=1000)

@@ -7,25 +7,33 @@ else (at least once, so what it calls is idempotent by name).
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, Literal, ParamSpec, Protocol, TypedDict, TypeVar
 
 from dbos import DBOS, PortableWorkflowError, SetWorkflowID, SQLAlchemyDatasource
 from sqlalchemy.orm import Session
 
+from orchestrator.domain.caps import Caps
+from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.schedule import Job
-from orchestrator.ports import Chats, Clock, FailureCatalogue, Ledger, Salt, Store, Superseded, Templates
+from orchestrator.ports import DATABASE_AWAY, Chats, Clock, FailureCatalogue, Ledger, Salt, Store, Superseded, Templates
 
-from .progress import Hub
+from .progress import Hub, Turns
 from .waiting import Outages
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 SLICE = 2.0  # seconds; nothing waits longer than this without looking whether it is still wanted
+BEGUN = "begun"  # the queue of what has begun and no replica has taken yet
+POLL_S = 0.1  # and how often they look
+AGAIN_S = 1.0  # between two attempts to reach the database
 
 
 class DurableStore(Store, Protocol):
@@ -69,7 +77,8 @@ class Schedule:
 @dataclass
 class Runtime:
     """The ports of this process. `chosen`: the job ids that this very process has chosen (and no earlier one).
-    `stopping`: the process is about to end; operations pause at their next step, and go on at the next start."""
+    `stopping`: the process is about to end; operations pause at their next step, and go on at the next start.
+    `shared`: other processes work on the same database, and may take what begins here."""
 
     store: DurableStore
     salt: Salt
@@ -84,6 +93,13 @@ class Runtime:
     stopping: threading.Event = field(default_factory=threading.Event)
     at_work: AtWork = field(default_factory=AtWork)
     outages: Outages = field(default_factory=Outages)
+    turns: Turns = field(default_factory=Turns)
+    caps: Caps = field(default_factory=Caps)
+    shared: bool = False
+
+
+class _Isolation(TypedDict, total=False):
+    isolation_level: Literal["READ COMMITTED"]
 
 
 class Stopping(BaseException):
@@ -104,6 +120,15 @@ def current() -> Runtime:
     return _installed[0]
 
 
+def begin_workflow(story: Callable[[str], None], identity: str) -> None:
+    """Start the workflow of that id, here, or in whichever replica comes first. A second start is the same workflow."""
+    with SetWorkflowID(identity):
+        if current().shared:
+            DBOS.enqueue_workflow(BEGUN, story, identity)
+        else:
+            DBOS.start_workflow(story, identity)
+
+
 def record(change: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run `change(ledger, ...)` as a step, in one transaction with its checkpoint. Raises Superseded as it does."""
     runtime = current()
@@ -113,19 +138,42 @@ def record(change: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs:
         return change(runtime.store.on(runtime.datasource.sql_session()), *args, **kwargs)
 
     try:
-        return runtime.datasource.run_tx_step({"name": change.__name__.strip("_")}, body)
+        return runtime.datasource.run_tx_step({"name": change.__name__.strip("_"), **_isolation()}, body)
     except PortableWorkflowError as error:  # a checkpointed exception comes back as its name and message only
         if error.name == Superseded.__name__:
             raise Superseded(str(error)) from error
         raise
     finally:
         runtime.hub.notify()
+        runtime.turns.nudge()
+
+
+def _isolation() -> _Isolation:
+    """Of a step's transaction. On PostgreSQL it sees what others commit while it waits for a lock: its writes are
+    guarded by what they expect. The datasource's own choice, SERIALIZABLE, would go by what was there before it waited.
+    """
+    return {"isolation_level": "READ COMMITTED"} if current().shared else {}
 
 
 def remote(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run `call(...)`, which talks to somebody else, as a step. It returns data and raises nothing that is expected."""
+    """Run `call(...)`, which talks to somebody else, as a step. It returns data and raises nothing that is expected.
+
+    While the database is away it is called again and again: whatever it does is idempotent.
+    """
     pause_if_stopping()
-    return DBOS.run_step({"name": call.__name__.strip("_")}, call, *args, **kwargs)
+
+    def patiently() -> R:
+        while True:
+            try:
+                return call(*args, **kwargs)
+            except Unavailable as error:
+                if error.code != DATABASE_AWAY:
+                    raise
+                log.warning("%s waits for the database: %s", call.__name__.strip("_"), error.detail)
+                current().stopping.wait(AGAIN_S)
+                pause_if_stopping()
+
+    return DBOS.run_step({"name": call.__name__.strip("_")}, patiently)
 
 
 def pause_if_stopping() -> None:

@@ -26,15 +26,29 @@ from orchestrator.domain.failures import (
     never_started,
     no_return,
     salt_refused,
+    unanswered,
 )
 from orchestrator.domain.lifecycle import EnvironmentStatus
 from orchestrator.domain.record import Record, record_for
-from orchestrator.domain.template import Template, public_url
-from orchestrator.ports import JobReturn, Ledger, SaltRefused, StateProgress, Superseded
+from orchestrator.domain.template import Deadlines, Template, public_url
+from orchestrator.ports import DATABASE_AWAY, JobReturn, Ledger, SaltRefused, StateProgress, Superseded
 
 from .runtime import SLICE, current, parse, pause_if_stopping, seconds_until
 from .stories import context, server_of, still_in_charge
-from .waiting import note_resumed, note_waiting, since_of
+from .waiting import (
+    BOOTING,
+    CLEARING,
+    FOLLOWING,
+    MAKING,
+    REMOVING,
+    SUBMITTING,
+    WIRING,
+    Phase,
+    because,
+    note_resumed,
+    note_waiting,
+    since_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +56,7 @@ Data = dict[str, Any]
 _SILENCE = timedelta(seconds=12)  # a busy minion reports its first state well within this
 _PING = 15.0  # seconds a minion gets to answer when its job stays silent
 _RUNNER = 60.0  # seconds
-_SUBMIT = timedelta(minutes=2)  # how long a job may wait for salt-api before it counts as failed
+_MANY = 10_000  # more events than an operation has
 
 
 def create_machine(operation: str, server: str, until: str) -> Data:
@@ -53,10 +67,11 @@ def create_machine(operation: str, server: str, until: str) -> Data:
         with current().store.transaction() as ledger:
             still_in_charge(ledger, operation)
             record, profile = _record(ledger, operation, server), _server(ledger, operation, server).profile
-        machine = current().salt.create(record, profile, _slice(deadline))
+            since = _born(context(ledger, operation)[1])
+        machine = current().salt.create(record, profile, _slice(deadline), since)
         return {"address": machine.address, "port": record.port}
 
-    return _patiently(attempt, operation, server, deadline)
+    return _patiently(attempt, operation, server, deadline, MAKING)
 
 
 def wire(operation: str, servers: Sequence[str], until: str) -> Data:
@@ -71,16 +86,16 @@ def wire(operation: str, servers: Sequence[str], until: str) -> Data:
 
     if not servers:
         return {}
-    together = _patiently(partial(put, servers), operation, "", parse(until))
+    together = _patiently(partial(put, servers), operation, "", parse(until), WIRING)
     if "failure" not in together:
         return {server: {} for server in servers}
     # One record that is refused must not keep the others from theirs.
-    return {server: _patiently(partial(put, [server]), operation, server, parse(until)) for server in servers}
+    return {server: _patiently(partial(put, [server]), operation, server, parse(until), WIRING) for server in servers}
 
 
 def await_minion(operation: str, server: str, until: str) -> Data:
     """Wait until the minion answers. → {} or {"failure"}."""
-    deadline, since = parse(until), current().clock.now()
+    deadline = parse(until)
 
     def attempt() -> Data:
         while (left := seconds_until(deadline)) > 0:
@@ -89,12 +104,13 @@ def await_minion(operation: str, server: str, until: str) -> Data:
             if started:
                 return {}
             _wanted(operation)
-        return {"failure": never_started(server, _took(since), _boot_log(server), _catalogue()).to_data()}
+        waited = _allowed(operation, BOOTING)
+        return {"failure": never_started(server, waited, _boot_log(server), _catalogue()).to_data()}
 
-    return _patiently(attempt, operation, server, deadline)
+    return _patiently(attempt, operation, server, deadline, BOOTING)
 
 
-def submit_highstate(operation: str, server: str, jid: str) -> Data:
+def submit_highstate(operation: str, server: str, jid: str, until: str) -> Data:
     """Hand the highstate to the minion under `jid`. → {} or {"failure"}.
 
     A job that an earlier process may have handed over already is first asked for: a minion that was restarted in
@@ -109,14 +125,14 @@ def submit_highstate(operation: str, server: str, jid: str) -> Data:
         salt.submit(server, jid, "highstate")
         return {}
 
-    return _patiently(attempt, operation, server, current().clock.now() + _SUBMIT)
+    return _patiently(attempt, operation, server, parse(until), SUBMITTING)
 
 
 def follow_highstate(operation: str, server: str, jid: str, until: str) -> Data:
     """Follow the job to its return. → {"commit"}, {"failures": [...]}, {"failure"} or {"lost": True}.
 
-    Beside `failures` there may be {"busy": True}: another highstate was running. One that is not wanted any more is
-    ended on its minion, so that nothing goes on there behind our back.
+    Beside `failures` there may be {"busy": True}: another highstate was running. One that is not wanted any more, or
+    takes too long, is ended on its minion, so that nothing goes on there behind our back.
     """
     deadline, since = parse(until), current().clock.now()
     heard = threading.Event()
@@ -137,10 +153,12 @@ def follow_highstate(operation: str, server: str, jid: str, until: str) -> Data:
                 heard.set()  # ask once only
                 if not current().salt.minion_started(server, _PING):
                     return {"failure": never_started(server, _took(since), _boot_log(server), _catalogue()).to_data()}
-        return {"failure": no_return(server, _took(since), _boot_log(server), _catalogue()).to_data()}
+        _kill(operation, server, jid)
+        waited, reached = _allowed(operation, FOLLOWING), _reached(operation, server)
+        return {"failure": no_return(server, waited, _boot_log(server), _catalogue(), reached).to_data()}
 
     try:
-        return _patiently(attempt, operation, server, deadline)
+        return _patiently(attempt, operation, server, deadline, FOLLOWING)
     except Superseded:
         _kill(operation, server, jid)
         raise
@@ -161,7 +179,7 @@ def destroy_machine(operation: str, server: str, until: str) -> Data:
         current().salt.destroy(server, operation, _slice(deadline))
         return {}
 
-    return _patiently(attempt, operation, server, deadline)
+    return _patiently(attempt, operation, server, deadline, REMOVING)
 
 
 def clear_machine(operation: str, server: str, until: str) -> Data:
@@ -177,11 +195,11 @@ def clear_machine(operation: str, server: str, until: str) -> Data:
         current().salt.destroy(server, before, _slice(deadline))
         return {}
 
-    return _patiently(attempt, operation, server, deadline)
+    return _patiently(attempt, operation, server, deadline, CLEARING)
 
 
-def _patiently(attempt: Callable[[], Data], operation: str, server: str, deadline: datetime) -> Data:
-    """Repeat `attempt` while Salt does not answer, until the deadline; a refusal is an answer."""
+def _patiently(attempt: Callable[[], Data], operation: str, server: str, deadline: datetime, phase: Phase) -> Data:
+    """Repeat `attempt` while Salt does not answer, until the deadline of `phase`; a refusal is an answer."""
     pause = 0.2
     try:
         while True:
@@ -190,12 +208,15 @@ def _patiently(attempt: Callable[[], Data], operation: str, server: str, deadlin
             except SaltRefused as refused:
                 outcome = {"failure": _refusal(server, refused).to_data()}
             except Unavailable as error:
+                if error.code == DATABASE_AWAY:
+                    raise
                 _wanted(operation)
-                left = seconds_until(deadline)
-                if left <= 0:
-                    return {"failure": _refusal(server, error).to_data()}
-                _away(operation, server, error)
-                threading.Event().wait(min(pause, left))  # between attempts there is nothing to be woken by
+                if (left := seconds_until(deadline)) > 0:
+                    _away(operation, server, error)
+                    current().stopping.wait(min(pause, left))
+                    pause_if_stopping()
+                if seconds_until(deadline) <= 0:
+                    return {"failure": _out_of_time(operation, server, phase, error).to_data()}
                 pause = min(pause * 2, SLICE)
                 continue
             _answered(operation, server)
@@ -208,7 +229,7 @@ def _away(operation: str, server: str, error: Unavailable) -> None:
     """Salt is away: the operation says that it waits."""
     now = current().clock.now()
     since = since_of(error, now)
-    if current().outages.begin(operation, server, since):
+    if current().outages.begin(operation, server):
         with current().store.transaction() as ledger:
             note_waiting(ledger, operation, error, since, now)
         current().hub.notify()
@@ -216,14 +237,15 @@ def _away(operation: str, server: str, error: Unavailable) -> None:
 
 def _answered(operation: str, server: str) -> None:
     """Salt answers: an operation that waited says that it goes on."""
-    if (since := current().outages.end(operation, server)) is not None:
+    outages = current().outages
+    if outages.end(operation, server) or outages.is_new(operation):
         with current().store.transaction() as ledger:
-            note_resumed(ledger, operation, since, current().clock.now())
+            note_resumed(ledger, operation, current().clock.now())
         current().hub.notify()
 
 
 def _kill(operation: str, server: str, jid: str) -> None:
-    """End a highstate that nobody waits for; not on a server that is about to go anyway."""
+    """End a highstate that nobody waits for any more; not on a server that is about to go anyway."""
     with current().store.transaction() as ledger:
         _, environment = context(ledger, operation)
     if environment.status in (EnvironmentStatus.TERMINATING, EnvironmentStatus.TERMINATED):
@@ -234,8 +256,30 @@ def _kill(operation: str, server: str, jid: str) -> None:
         log.warning("the highstate %s on %s could not be ended: %s", jid, server, error)
 
 
-def _refusal(server: str, error: SaltRefused | Unavailable) -> Failure:
-    return salt_refused(server, error.code, error.message, error.detail, _catalogue())
+def _refusal(server: str, refused: SaltRefused) -> Failure:
+    return salt_refused(server, refused.code, refused.message, refused.detail, _catalogue())
+
+
+def _out_of_time(operation: str, server: str, phase: Phase, error: Unavailable) -> Failure:
+    return unanswered(server, phase.undone, _allowed(operation, phase), error, because(error))
+
+
+def _allowed(operation: str, phase: Phase) -> str:
+    """How long a phase may take. Not how long it did: an earlier process may have begun it."""
+    with current().store.transaction() as ledger:
+        _, environment = context(ledger, operation)
+    template = current().templates.current().templates.get(environment.template)
+    return format_duration(phase.span(template.deadlines if template else Deadlines()))
+
+
+def _reached(operation: str, server: str) -> str:
+    """How far its highstate came, as a sentence."""
+    with current().store.transaction() as ledger:
+        events = ledger.events(None, operation, 0, _MANY)
+    ended = [each.data for each in events if each.server == server and each.kind == "server.state_finished"]
+    if not ended:
+        return "None of its steps ended."
+    return f"The last of its steps that ended was “{ended[-1]['state']}” ({ended[-1]['n']} of {ended[-1]['of']})."
 
 
 def _catalogue() -> Catalogue:
@@ -323,6 +367,12 @@ def _record(ledger: Ledger, operation: str, name: str) -> Record:
         int(template.deadlines.health.total_seconds()),
     )  # fmt: skip
     return base.model_copy(update={"address": server.address, "siblings": wiring.siblings(role, around)})
+
+
+def _born(environment: Environment) -> str:
+    """The lowest operation id that its operations can have: ids begin with their time, and the environment's is first.
+    https://github.com/ulid/spec: 10 characters of time, 16 of randomness."""
+    return environment.id[:10].ljust(26, "0")
 
 
 def _template(environment: Environment) -> Template:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from dbos import PortableWorkflowError
+
 from orchestrator.domain.environment import Environment, Operation, Server
 from orchestrator.domain.failures import Failure, group
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
@@ -26,12 +28,13 @@ def operation_story(story: Callable[[str], None]) -> Callable[[str], None]:
         try:
             with current().at_work:
                 story(operation)
-        except Superseded as error:
-            log.info("operation %s ended early: %s", operation, error)
-        except Exception:
+        except Exception as error:
+            if _is_superseded(error):
+                log.info("operation %s ended early: %s", operation, error)
+                return
             pause_if_stopping()
             log.exception("operation %s met a surprise", operation)
-            _give_up(operation)
+            _give_up(operation, _failed_by_surprise)
 
     return wrapped
 
@@ -44,14 +47,21 @@ def server_story(story: Callable[[str, str], None]) -> Callable[[str, str], None
         try:
             with current().at_work:
                 story(operation, server)
-        except Superseded as error:
-            log.info("operation %s on %s ended early: %s", operation, server, error)
-        except Exception:
+        except Exception as error:
+            if _is_superseded(error):
+                log.info("operation %s on %s ended early: %s", operation, server, error)
+                return
             pause_if_stopping()
             log.exception("operation %s on %s met a surprise", operation, server)
-            record(fail_server, operation, server, surprise(server))
+            _give_up(operation, fail_server, server, surprise(server))
 
     return wrapped
+
+
+def _is_superseded(error: Exception) -> bool:
+    """Whether somebody else is in charge now. What a step raised before a crash comes back as its name only."""
+    named = isinstance(error, PortableWorkflowError) and error.name == Superseded.__name__
+    return named or isinstance(error, Superseded)
 
 
 def surprise(server: str = "") -> Failure:
@@ -124,9 +134,10 @@ def finish(ledger: Ledger, operation: str) -> None:
         ledger.move_operation(operation, OperationState.SUCCEEDED)
 
 
-def _give_up(operation: str) -> None:
+def _give_up(operation: str, change: Callable[..., None], *about: Any) -> None:
+    """Write the end down, unless somebody else is in charge of it by now."""
     try:
-        record(_failed_by_surprise, operation)
+        record(change, operation, *about)
     except Superseded as error:
         log.info("operation %s had ended: %s", operation, error)
 

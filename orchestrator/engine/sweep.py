@@ -1,12 +1,13 @@
 """The sweep: asks the cloud, the master and the minions, compares them with our records, and does what is due."""
 
 import logging
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from ulid import ULID
 
-from orchestrator.domain.environment import Actor
+from orchestrator.domain.environment import Actor, Environment
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.leaks import FoundServer, KnownServer, LeakAction, LeakKind, Worlds, plan_leaks, sighted
 from orchestrator.domain.people import SCHEDULER
@@ -29,22 +30,25 @@ def sweep_now(run: str) -> None:
         record(_told_removed, run, leak["server"], remote(_remove, leak["server"], leak["operation"]))
 
 
-def look(salt: Salt) -> dict[str, Any]:
-    """What the cloud and the master have, and which minions answer. Raises SaltRefused and Unavailable."""
+def look(salt: Salt, now: datetime) -> dict[str, Any]:
+    """What the cloud and the master have, and which minions answer, as plain data. `now`: when the look begins.
+
+    Raises SaltRefused and Unavailable.
+    """
     machines = salt.inventory()
     asked = [each.server for each in machines if each.state == "running" and each.key == "accepted"]
     found = [
         {"name": each.server, "state": each.state, "key": bool(each.key), "record": each.record} for each in machines
     ]
-    return {"found": found, "answering": sorted(salt.answering(asked, PING_S))}
+    return {"at": now.isoformat(), "found": found, "answering": sorted(salt.answering(asked, PING_S))}
 
 
-def compare(ledger: Ledger, seen: dict[str, Any]) -> list[LeakAction]:
+def compare(ledger: Ledger, seen: dict[str, Any], now: datetime) -> list[LeakAction]:
     """Everything that does not agree with our records. `seen`: what `look` has returned."""
-    names = {each.id: each.name for each in ledger.environments()}
-    active = ledger.operations(active=True, limit=100_000)
+    there = ledger.environments()
+    names = {each.id: each.name for each in there}
     known = [
-        KnownServer(each.name, names[each.environment], each.status, each.degraded is not None)
+        KnownServer(each.name, names[each.environment], each.status, each.degraded_since)
         for each in ledger.servers()
         if each.environment in names
     ]
@@ -52,9 +56,19 @@ def compare(ledger: Ledger, seen: dict[str, Any]) -> list[LeakAction]:
         known=known,
         found=[FoundServer(**each) for each in seen["found"]],
         answering=frozenset(seen["answering"]),
-        busy=frozenset(names[each.environment] for each in active if each.environment in names),
+        busy=frozenset(_busy(ledger, there, parse(seen["at"]))),
     )
-    return plan_leaks(worlds, ledger.reaper.sightings(), current().clock.now())
+    return plan_leaks(worlds, ledger.reaper.sightings(), now)
+
+
+def _busy(ledger: Ledger, there: Sequence[Environment], since: datetime) -> Iterator[str]:
+    """What an operation was at work on since the look began: it may have been seen as it was before."""
+    active = {each.environment for each in ledger.operations(active=True, limit=100_000)}
+    for each in there:
+        charged = ledger.operation(each.operation)
+        if each.id in active or (charged and charged.ended_at and charged.ended_at >= since):
+            yield each.name
+    yield from (each.name for each in ledger.ended_since(since))
 
 
 def told(action: LeakAction) -> dict[str, Any]:
@@ -66,10 +80,9 @@ def told(action: LeakAction) -> dict[str, Any]:
 
 
 def _looked() -> dict[str, Any]:
-    """→ what `look` returns, and when; or {"failure": a sentence}."""
-    at = current().clock.now().isoformat()
+    """→ what `look` returns; or {"failure": a sentence}."""
     try:
-        return look(current().salt) | {"at": at}
+        return look(current().salt, current().clock.now())
     except (SaltRefused, Unavailable) as error:
         log.warning("nothing was swept: %s", error.message)
         return {"failure": error.message}
@@ -80,11 +93,12 @@ def _decide(ledger: Ledger, run: str, seen: dict[str, Any]) -> list[dict[str, st
     if "failure" in seen:
         ledger.reaper.change_run(run, result={"failure": seen["failure"]})
         return []
-    if current().clock.now() - parse(seen["at"]) > FRESH:
+    now = current().clock.now()
+    if now - parse(seen["at"]) > FRESH:
         ledger.reaper.change_run(run, result={"failure": "What was seen is too old to act on; the next sweep looks."})
         return []
     ledger.reaper.alone()
-    actions = compare(ledger, seen)
+    actions = compare(ledger, seen, now)
     ledger.reaper.set_sightings(sighted(actions))
     for action in actions:
         if action.due:

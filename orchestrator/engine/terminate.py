@@ -1,12 +1,11 @@
 """Terminating: a whole environment, or one server of it. A failed delete is never called gone."""
 
-from datetime import timedelta
-
 from dbos import DBOS
 
 from orchestrator.domain.environment import Server
 from orchestrator.domain.failures import Failure, group
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
+from orchestrator.domain.template import Deadlines
 from orchestrator.domain.wiring import dependents, siblings
 from orchestrator.ports import Ledger
 
@@ -14,8 +13,6 @@ from .configure import configure_deadline, configure_server
 from .runtime import current, in_parallel, record, remote
 from .salt_steps import destroy_machine, wire
 from .stories import context, fail_refused, finish, operation_story, server_story
-
-_PATIENCE = timedelta(minutes=5)  # how long one removal is tried before its operation ends as failed
 
 
 @DBOS.workflow(name="terminate_environment")
@@ -55,14 +52,18 @@ def _terminating(ledger: Ledger, operation: str) -> list[str]:
 
 
 def _removal_deadline(ledger: Ledger, operation: str) -> str:
-    return (current().clock.now() + _PATIENCE).isoformat()
+    """Until when a removal is tried before its operation ends as failed, ISO 8601."""
+    _, environment = context(ledger, operation)
+    template = current().templates.current().templates.get(environment.template)
+    deadlines = template.deadlines if template else Deadlines()
+    return (current().clock.now() + deadlines.terminate).isoformat()
 
 
 def _destroyed(ledger: Ledger, operation: str, server: str, outcome: dict[str, object]) -> None:
     found, _ = context(ledger, operation)
     if "failure" in outcome:
         failure = Failure.from_data(outcome["failure"])  # type: ignore[arg-type]
-        ledger.change_server(found.environment, server, failure=failure)
+        ledger.change_server(found.environment, server, failure=failure, building=False)
         ledger.note(found, "server.not_destroyed", server, phase="terminating", failure=failure.to_data())
         return
     ledger.move_server(

@@ -11,9 +11,10 @@ from .curated import (
     Templates,
 )
 from .salt import Branches, Clock, Job, JobNews, JobReturn, Machine, Salt, SaltRefused, StateProgress
-from .store import JobRun, Ledger, ReaperBook, Store, Superseded
+from .store import DATABASE_AWAY, JobRun, Ledger, ReaperBook, ReplicaBook, Store, Superseded
 
 __all__ = [
+    "DATABASE_AWAY",
     "AccessFile",
     "Branches",
     "Chats",
@@ -31,6 +32,7 @@ __all__ = [
     "Ledger",
     "Machine",
     "ReaperBook",
+    "ReplicaBook",
     "Salt",
     "SaltRefused",
     "StateProgress",

@@ -90,11 +90,16 @@ class Salt(Protocol):
     def all_branches(self, template: str) -> Mapping[str, Branches]:
         """The same for every role of a template, in one call. SaltRefused when one repository cannot be reached."""
 
-    def create(self, record: Record, profile: str, seconds: float) -> Machine:
+    def providers(self) -> Mapping[str, str]:
+        """The cloud provider of every salt-cloud profile, by the profile's name. May be a few minutes old."""
+
+    def create(self, record: Record, profile: str, seconds: float, since: str = "") -> Machine:
         """Make the server, its key and its record, and return it; one that exists is returned as it is.
 
+        What an operation before `since` (an id) has made was an earlier bearer's of the name: it is removed first.
+
         Returns when the machine exists (its minion may still be starting). SaltRefused: `profile-unknown`,
-        `superseded` (a later operation destroyed it), `create-failed`.
+        `superseded` (a later operation destroyed it, or has written its record), `create-failed`.
         """
 
     def destroy(self, server: str, operation: str, seconds: float) -> bool:
@@ -104,7 +109,7 @@ class Salt(Protocol):
         """
 
     def put(self, records: Sequence[Record]) -> None:
-        """Write the records of servers that exist. SaltRefused: `record-invalid`."""
+        """Write the records of servers that exist. SaltRefused: `record-invalid`, `superseded` by a later operation."""
 
     def inventory(self) -> list[Machine]:
         """All that bears our mark: machines, and keys or records whose machine is gone (state `unknown`)."""

@@ -14,6 +14,8 @@ from orchestrator.domain.reaping import Cause, GoneBranch, Warned
 
 from .chat import Conversations
 
+DATABASE_AWAY = "database-unreachable"  # the code of the Unavailable
+
 
 class Superseded(Exception):
     """A guarded write found another status, or another operation in charge, than it expected.
@@ -95,6 +97,31 @@ class ReaperBook(Protocol):
         """The same for ended runs; the newest of each job stays."""
 
 
+class ReplicaBook(Protocol):
+    """Which processes work on this database, in the transaction of a ledger; where there may be several, PostgreSQL.
+
+    When they were seen is told by the clock of the database, and by no machine's own.
+    """
+
+    def enter(self, replica: str, doors: bool) -> None:
+        """A new one. `doors`: it has front doors, HTTP and the chats."""
+
+    def beat(self, replica: str) -> bool:
+        """It is alive now. → False when it is not among them (any more)."""
+
+    def leave(self, replica: str) -> None:
+        """It is not among them any more."""
+
+    def alone(self) -> bool:
+        """→ whether nobody else buries now; then nobody does to the end of the transaction. To be called first."""
+
+    def bury(self, silent_for: timedelta) -> list[str]:
+        """Those that were not seen alive for so long are not among them any more. → them."""
+
+    def living(self, doors: bool = False) -> list[str]:
+        """All of them, or those with front doors, the oldest first."""
+
+
 class Ledger(Protocol):
     """One database transaction over everything that is kept. Writes of a status are guarded and write their event.
 
@@ -108,6 +135,10 @@ class Ledger(Protocol):
     @property
     def reaper(self) -> ReaperBook:
         """What the reaper keeps, in the same transaction."""
+
+    @property
+    def replicas(self) -> ReplicaBook:
+        """Which processes work on this database, in the same transaction."""
 
     def environments(self, ended: bool = False) -> list[Environment]:
         """All environments, newest first; with `ended` also terminated ones."""
@@ -129,6 +160,15 @@ class Ledger(Protocol):
 
     def server(self, name: str) -> Server | None:
         """The server of that name that has not ended, else the newest that has."""
+
+    def line(self, provider: str) -> list[Server]:
+        """Who waits for a turn to be built at a provider, in order."""
+
+    def building(self, provider: str) -> int:
+        """How many of a provider's servers are being built."""
+
+    def servers_of(self, provider: str) -> int:
+        """How many servers of a provider have not ended."""
 
     def operation(self, operation: str) -> Operation | None:
         """The operation of that id."""
@@ -180,12 +220,18 @@ class Ledger(Protocol):
     def move_server(
         self, environment: str, server: str, operation: str, new: ServerStatus, *, kind: str, **changes: Any
     ) -> None:
-        """The same for a server; `kind` names the event (`server.booted`)."""
+        """The same for a server; `kind` names the event (`server.booted`).
+
+        One that comes to rest (ready, failed, terminated) is not being built any more.
+        """
 
     def move_operation(
         self, operation: str, new: OperationState, failure: Failure | None = None, by: Actor | None = None
     ) -> None:
-        """The same for an operation; Superseded when it has ended already. `by`: whoever did it, if somebody else."""
+        """The same for an operation; Superseded when it has ended already. `by`: whoever did it, if somebody else.
+
+        Of an operation that ends nobody waits in the line any more.
+        """
 
     def change_environment(self, environment: str, actor: Actor, kind: str, **changes: Any) -> None:
         """Change columns other than the status, with an event."""
@@ -213,7 +259,10 @@ class Store(Protocol):
     """Where everything is kept."""
 
     def transaction(self) -> AbstractContextManager[Ledger]:
-        """A transaction: committed at the end of the block, rolled back on an exception."""
+        """A transaction: committed at the end of the block, rolled back on an exception.
+
+        Raises Unavailable(DATABASE_AWAY) when the database does not answer (any more).
+        """
 
     def ping(self) -> None:
-        """Return when the database answers; raise Unavailable("database-unreachable") otherwise."""
+        """Return when the database answers; raise Unavailable(DATABASE_AWAY) otherwise."""

@@ -1,6 +1,7 @@
 """`SaltApi`: the port `Salt` over salt-api. The event bus is a hint, the job cache the truth."""
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -20,6 +21,7 @@ from .suspense import Patience
 
 _BRANCHES_SECONDS = 60.0
 _QUICK_SECONDS = 30.0
+_PROVIDERS_SECONDS = 300.0  # ops change profiles rarely
 
 V = TypeVar("V")
 
@@ -46,6 +48,7 @@ class SaltApi:
         self._minions = Minions(self._client)
         self._jobs: _Recent[JobWatch] = _Recent()
         self._boots: _Recent[BootWatch] = _Recent()
+        self._providers = _Kept(self._ask_for_providers, _PROVIDERS_SECONDS)
 
     def start(self) -> None:
         """Follow the event stream from now on, and not only from the first wait."""
@@ -66,13 +69,17 @@ class SaltApi:
         answer = self._runners.run("branches", _BRANCHES_SECONDS, template=template)
         return {role: _branches(found) for role, found in answer["roles"].items()}
 
-    def create(self, record: Record, profile: str, seconds: float) -> Machine:
+    def providers(self) -> Mapping[str, str]:
+        """See `Salt.providers`."""
+        return self._providers.current()
+
+    def create(self, record: Record, profile: str, seconds: float, since: str = "") -> Machine:
         """See `Salt.create`."""
         self._stream.start()
         # From here on every start event of this name is that of the machine made now.
         boot = self._boot(record.server, witnessed=self.hub.connected)
         self._boots.put(record.server, boot)
-        arguments = {"record": record.model_dump(mode="json"), "profile": profile}
+        arguments = {"record": record.model_dump(mode="json"), "profile": profile, "since": since}
         return machine_of(self._runners.run_async("create", seconds, **arguments)["server"])
 
     def destroy(self, server: str, operation: str, seconds: float) -> bool:
@@ -141,6 +148,10 @@ class SaltApi:
         """See `Salt.health`."""
         self._minions.resolve_nobody()
 
+    def _ask_for_providers(self) -> Mapping[str, str]:
+        answer = self._runners.run("providers", _QUICK_SECONDS)
+        return {str(profile): str(provider) for profile, provider in answer["profiles"].items()}
+
     def _boot(self, server: str, *, witnessed: bool) -> BootWatch:
         return BootWatch(
             server, self.hub.seq, self.hub, self._runners, self._minions, self._patience, witnessed=witnessed
@@ -192,6 +203,22 @@ class _Recent(Generic[V]):
     def drop(self, key: str) -> None:
         with self._lock:
             self._items.pop(key, None)
+
+
+class _Kept(Generic[V]):
+    """What an expensive question was answered with, for a while."""
+
+    def __init__(self, ask: Callable[[], V], seconds: float) -> None:
+        self._ask, self._seconds = ask, seconds
+        self._lock = threading.Lock()
+        self._answer: V | None = None
+        self._until = 0.0
+
+    def current(self) -> V:
+        with self._lock:
+            if self._answer is None or time.monotonic() >= self._until:
+                self._answer, self._until = self._ask(), time.monotonic() + self._seconds
+            return self._answer
 
 
 def _branches(answer: Mapping[str, Any]) -> Branches:

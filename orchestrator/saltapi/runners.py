@@ -39,7 +39,7 @@ class Runners:
             raise Unavailable(
                 "salt-unanswered", "Salt did not start the job; see the log of salt-api.", detail=f"{started}"
             )
-        return answer_of(function, self._outcome(function, str(started["jid"]), until))
+        return answer_of(function, self._outcome(function, str(started["jid"]), seconds, until))
 
     def lookup(self, jid: str, *, missing: bool = False) -> dict[str, Any]:
         """What the job cache has of a job: returns by minion id. Empty when there is none (yet).
@@ -66,7 +66,7 @@ class Runners:
             self._asked_at = None
             self._stream.doubt()
 
-    def _outcome(self, function: str, jid: str, until: float) -> Any:
+    def _outcome(self, function: str, jid: str, seconds: float, until: float) -> Any:
         suspense = Suspense(self._hub, self._patience)
         while True:
             events = self._hub.wait([run_topic(jid)], 0, min(until, suspense.due), suspense.generation)
@@ -82,6 +82,8 @@ class Runners:
                     "salt-unanswered",
                     "Salt did not finish in time; try again.",
                     detail=f"brinepool.{function}, job {jid}",
+                    unfinished=True,
+                    out_for_s=seconds,
                 )
 
     def _sync(self, function: str, seconds: float, arguments: Mapping[str, Any]) -> Any:

@@ -43,6 +43,11 @@ class Pool:
         """Every configured provider, as `alias:driver`."""
         return [f"{alias}:{driver}" for alias, drivers in self._map.opts["providers"].items() for driver in drivers]
 
+    def profiles(self) -> dict[str, str]:
+        """The provider's alias of every profile, by the profile's name."""
+        profiles = self._map.opts["profiles"].items()
+        return {name: str(profile.get("provider", "")).partition(":")[0] for name, profile in profiles}
+
     def machines(self, provider: str) -> dict[str, dict[str, Any]]:
         """What a provider has, by name: state, address, profile. Raises whatever its driver raises."""
         details = self._call(provider, ("list_nodes_full", "list_nodes"))

@@ -11,7 +11,7 @@ from orchestrator.chat.front import Chats
 from orchestrator.commands import World
 
 from . import auth, docs, health, metrics, problems
-from .api import audit, chat, context, environments, jobs, operations, reaper, schedule, servers, templates
+from .api import audit, chat, context, environments, jobs, leaks, operations, reaper, schedule, servers, templates
 from .sse import Streams
 
 MAX_BODY = 64 * 1024  # the largest request there is names a few branches
@@ -41,7 +41,7 @@ def create_app(world: World, chats: Chats | None = None) -> OpenAPI:
     auth.install(app, world)
     health.install(app, world, chats.problems if chats else list)
     docs.install(app)
-    for noun in (environments, servers, templates, operations, jobs, reaper, schedule, audit, chat):
+    for noun in (environments, servers, templates, operations, jobs, reaper, leaks, schedule, audit, chat):
         app.register_api(noun.api)
     for paths in chats.blueprints() if chats else ():
         auth.leave_to_itself(app, paths.name)

@@ -95,6 +95,8 @@ def _from_error(error: BrinepoolError) -> Response:
     response = problem(status, error.code, error.message, **_plain(error.extra))
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="brinepool"'
+    if "retry_after_s" in error.extra:
+        response.headers["Retry-After"] = str(error.extra["retry_after_s"])
     return response
 
 

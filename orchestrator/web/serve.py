@@ -4,6 +4,7 @@ import errno
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -15,19 +16,23 @@ from orchestrator.domain.errors import Unavailable
 
 from .api.context import streams
 
-DRAIN_S = 5.0  # how long running requests get to finish, well below supervisor's 10 s before it kills
+# How long what has begun gets to finish: requests, and steps of operations. The stack's supervisor kills after 5 s.
+DRAIN_S = 3.0
 
 
-def serve(app: Flask, host: str, port: int, threads: int) -> None:
-    """Answer on `host:port` with `threads` threads; returns when the process is asked to end.
+def serve(
+    app: Flask, host: str, port: int, threads: int, ending: threading.Event, idle: Callable[[], bool] = lambda: True
+) -> None:
+    """Answer on `host:port` with `threads` threads until SIGTERM or SIGINT, which sets `ending`.
 
+    From then on it goes on answering, for a few seconds at most, until requests have finished and `idle` says that the
+    work behind them has; so whoever asks for something new hears why not (see `World.stopping`).
     Call it on the main thread (signals arrive there). Raises Unavailable when the address cannot be had.
     """
     server = Server(app, host, port, threads)
-    ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    server.run(ending)
+    server.run(ending, idle)
 
 
 class Server:
@@ -53,12 +58,12 @@ class Server:
         """The port it listens on; of interest when it was asked for port 0."""
         return int(self._server.effective_port)
 
-    def run(self, ending: threading.Event) -> None:
-        """Answer until `ending` is set (noticed within a second), then finish what has begun."""
+    def run(self, ending: threading.Event, idle: Callable[[], bool] = lambda: True) -> None:
+        """Answer until `ending` is set (noticed within a second), then until what has begun has finished."""
         try:
             while not ending.is_set():
                 self._turn(1.0)
-            self._drain()
+            self._drain(idle)
         finally:
             self._server.task_dispatcher.shutdown(timeout=1)
             wasyncore.close_all(self._sockets)
@@ -66,11 +71,11 @@ class Server:
     def _turn(self, seconds: float) -> None:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._sockets, count=1)
 
-    def _drain(self) -> None:
-        """End the streams, and let the other requests that have begun finish."""
+    def _drain(self, idle: Callable[[], bool]) -> None:
+        """End the streams, and let the other requests and the work finish; new requests are still answered."""
         streams(self._app).close()
         deadline = time.monotonic() + DRAIN_S
-        while time.monotonic() < deadline and any(_busy(each) for each in self._sockets.values()):
+        while time.monotonic() < deadline and (not idle() or any(_busy(each) for each in self._sockets.values())):
             self._turn(0.1)
 
 

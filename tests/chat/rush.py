@@ -52,7 +52,7 @@ def scene(folder: Path) -> Iterator[tuple[Brinepool, SlackLeg]]:
         api.salt.durations = Durations(create=1.0, boot=1.0, state=1.0)
         leg = SlackLeg("http")
         ending.callback(leg.close)
-        settings = programs.settings_for(folder)
+        settings = programs.settings_for(folder, building_at_once=3 * OPERATIONS)
         running = ending.enter_context(
             programs.whole_brinepool(settings, api.connect(), adapters=lambda _: [leg.adapter])
         )

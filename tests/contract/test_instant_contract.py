@@ -27,8 +27,10 @@ from tests.contract.test_saltapi_contract import (  # noqa: F401  (pytest finds 
     test_no_news_is_an_empty_answer_in_time,
     test_put,
     test_the_boot_log_of_a_server,
+    test_the_provider_of_every_profile,
     test_the_whole_of_a_job,
     test_there_may_be_nothing_to_kill,
+    test_what_an_earlier_bearer_of_the_name_left_is_not_used,
     test_which_of_many_answer_is_told_in_one_call,
 )
 from tests.fakes.instant import InstantSalt

@@ -163,6 +163,19 @@ def test_create_is_idempotent_by_name(leg: Leg, salt: SaltApi, name: str) -> Non
     assert (listed.address, listed.key, listed.record) == (made.address, "accepted", True)
 
 
+def test_what_an_earlier_bearer_of_the_name_left_is_not_used(leg: Leg, salt: SaltApi, name: str) -> None:
+    salt.create(record(name), "small", leg.patience)
+    since = records.operation_id()
+    made = salt.create(record(name), "small", leg.patience, since)
+    assert (made.server, made.key, made.record) == (name, "accepted", True)
+    assert salt.minion_started(name, leg.patience), "its minion has the key that the master accepted"
+    assert salt.create(record(name), "small", leg.patience, since).address == made.address
+
+
+def test_the_provider_of_every_profile(salt: SaltApi) -> None:
+    assert salt.providers()["small"] == "sandbox"
+
+
 def test_create_at_the_same_time_makes_one(leg: Leg, salt: SaltApi, name: str) -> None:
     wanted, made = record(name), []
     threads = [

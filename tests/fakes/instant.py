@@ -77,13 +77,19 @@ class InstantSalt:
     def all_branches(self, template: str) -> Mapping[str, Branches]:
         return {role: self._branches(template, role, names) for role, names in self._of(template).items()}
 
-    def create(self, record: Record, profile: str, seconds: float) -> Machine:
+    def providers(self) -> Mapping[str, str]:
+        self.health()
+        return dict.fromkeys(self._profiles, "sandbox")
+
+    def create(self, record: Record, profile: str, seconds: float, since: str = "") -> Machine:
         self.health()
         with self._lock:
             if profile not in self._profiles:
                 raise SaltRefused("profile-unknown", f"There is no salt-cloud profile “{profile}”.")
             if record.operation <= self._tombstones.get(record.server, ""):
                 raise SaltRefused("superseded", f"{record.server} was terminated by a later operation.")
+            if (before := self.records.get(record.server)) and before.operation < since:
+                self.machines.pop(record.server, None)
             if record.server not in self.machines:
                 self.machines[record.server] = self._made(record.server, profile)
             made = self.machines[record.server]

@@ -24,6 +24,9 @@ class FakePool:
     def providers(self) -> list[str]:
         return [PROVIDER]
 
+    def profiles(self) -> dict[str, str]:
+        return {"small": PROVIDER.partition(":")[0]}
+
     def machines(self, provider: str) -> dict[str, dict[str, Any]]:
         return dict(self.present)
 

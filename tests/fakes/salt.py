@@ -213,11 +213,11 @@ class FakeSalt:
         return {
             "brinepool.create": self._create, "brinepool.destroy": self._destroy, "brinepool.put": self._put,
             "brinepool.inventory": self._inventory, "brinepool.branches": self._branches,
-            "brinepool.boot_log": self._boot_log,
+            "brinepool.boot_log": self._boot_log, "brinepool.providers": self._providers,
             "jobs.lookup_jid": self._lookup_jid,
         }[function](**arguments)  # fmt: skip
 
-    def _create(self, record: Mapping[str, Any], profile: str) -> Any:
+    def _create(self, record: Mapping[str, Any], profile: str, since: str = "") -> Any:
         try:
             wanted = Record.model_validate(record)
         except ValidationError as error:
@@ -227,8 +227,12 @@ class FakeSalt:
         with self._of_name(wanted.server):
             if wanted.operation <= self.tombstones.get(wanted.server, ""):
                 return _error("superseded", f"{wanted.server} was terminated by a later operation.", "")
+            if self._is_older(wanted):
+                return _error("superseded", f"The server {wanted.server} belongs to a later operation.", "")
             if failure := self.does(bad.CreateFails, wanted.server):
                 return _error("create-failed", f"The cloud could not make {wanted.server}.", failure.detail)
+            if (before := self.records.get(wanted.server)) and before.operation < since:
+                self.machines.pop(wanted.server, None)
             created = wanted.server not in self.machines
             machine = self.machines.get(wanted.server) or self._make(wanted.server, profile)
             self.records[wanted.server] = wanted.model_copy(update={"address": machine.address})
@@ -269,12 +273,21 @@ class FakeSalt:
         for record in wanted:
             if record.server not in self.machines:
                 return _error("record-invalid", f"There is no server {record.server}.", "")
+            if self._is_older(record):
+                return _error("superseded", f"The server {record.server} belongs to a later operation.", "")
         self.records.update({record.server: record for record in wanted})
         return {"ok": True}
+
+    def _is_older(self, record: Record) -> bool:
+        known = self.records.get(record.server)
+        return known is not None and known.operation > record.operation
 
     def _inventory(self) -> Any:
         names = sorted({*self.machines, *self.records})
         return {"ok": True, "servers": [self._describe(name) for name in names]}
+
+    def _providers(self) -> Any:
+        return {"ok": True, "profiles": dict.fromkeys(sorted(self.profiles), "sandbox")}
 
     def _boot_log(self, server: str, lines: int = 40) -> Any:
         machine = self.machines.get(server)

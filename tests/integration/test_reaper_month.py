@@ -54,7 +54,9 @@ roles:
     port: 8000
 """
 WISHES = ["extend"] * 3 + ["morning", "deploy", "hold"] * 2 + ["protect", "open"] * 3 + ["terminate"]
-SETTINGS = {"nightly_at": "02:30", "reap_every": "2h", "branches_every": "12h", "retention": "365d"}
+SETTINGS = {
+    "nightly_at": "02:30", "reap_every": "2h", "branches_every": "12h", "sweep_every": "12h", "retention": "365d",
+}  # fmt: skip
 
 
 class Listening(MemoryChat):

@@ -1,5 +1,6 @@
 """A Brinepool for tests of the front doors: real commands on a real database, and operations that a test plays."""
 
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -59,6 +60,10 @@ class OneRepository:
 
     def all_branches(self, template: str) -> dict[str, Branches]:
         return {role: self.branches(template, role) for role in ("api", "web")}
+
+    def providers(self) -> dict[str, str]:
+        self.health()
+        return {"small": "sandbox"}
 
     def health(self) -> None:
         if self.down:
@@ -155,3 +160,9 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def hears_an_interrupt() -> None:
+    """For `preexec_fn` of a program that a test interrupts: a shell that started the tests in the background has told
+    all its children to ignore that signal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -11,6 +11,7 @@ from orchestrator.commands import World, cancelling, environments, operations, s
 from orchestrator.commands.views import Accepted, Deploy, Terminate
 from orchestrator.domain.environment import Actor
 from orchestrator.domain.errors import Conflict, NotAllowed, NotFound
+from tests import postgres
 from tests.fakes import misbehaviour as bad
 from tests.fakes.salt import wait_until
 from tests.fakes.saltapi import FakeSaltApi
@@ -58,6 +59,7 @@ def test_cancelling_a_create_terminates_it_and_says_who_did(world: World, fake: 
     assert (event.actor, event.door, event.operation) == ("bob", "cli", creating.operation.id)
 
 
+@postgres.BOTH
 def test_cancelling_a_deploy_in_a_highstate_leaves_it_failed_and_ends_the_highstate(
     world: World, fake: FakeSaltApi
 ) -> None:

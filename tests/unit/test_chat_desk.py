@@ -534,7 +534,7 @@ def test_the_schedule_shows_every_job(still: Stage) -> None:
     reply = still.chat.last()
     assert reply.title == "Scheduled jobs, in the time of UTC"
     assert [row[:2] for row in reply.tables[0].rows] == [
-        ("reap", "every 5m"), ("branches", "every 1h"), ("nightly", "every day at 03:00 UTC"),
+        ("reap", "every 5m"), ("branches", "every 1h"), ("sweep", "every 5m"), ("nightly", "every day at 03:00 UTC"),
     ]  # fmt: skip
     assert {row[3] for row in reply.tables[0].rows} == {"never yet"}
 

@@ -421,8 +421,8 @@ def test_a_dry_run_says_what_the_run_then_does(
     rows = brine("schedule")[1].splitlines()
     assert rows[0].split() == ["JOB", "WHEN", "NEXT", "LAST", "TOOK", "RESULT"]
     assert rows[1].endswith("1 reaped, 1 kept")
-    assert [row.split()[0] for row in rows[1:]] == ["reap", "branches", "nightly"]
-    assert "never yet" in rows[3]
+    assert [row.split()[0] for row in rows[1:]] == ["reap", "branches", "sweep", "nightly"]
+    assert "never yet" in rows[4]
     assert json.loads(brine("schedule", "--json")[1])["jobs"][0]["last"]["reaped"] == 1
 
 
@@ -525,6 +525,7 @@ def test_who_may_only_look_keeps_nothing_alive(still: tuple[World, Callable[[str
         ("NIGHTLY_AT", "0 3 31 2 *", "“0 3 31 2 *” is no time of day"),
         ("REAP_EVERY", "0s", "is no time at all"),
         ("REAP_EVERY", "2d", "cannot run every 2d"),
+        ("SWEEP_EVERY", "1s", "cannot run every 1s"),
         ("RETENTION", "-90d", "“-90d” is not a duration"),
     ],
 )

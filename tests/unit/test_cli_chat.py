@@ -40,7 +40,7 @@ from tests.embedded import wait_for
 from tests.fakes import misbehaviour as bad
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import shop
-from tests.unit.doors import BROKEN, TOKEN, Stage, free_port, served
+from tests.unit.doors import BROKEN, TOKEN, Stage, free_port, hears_an_interrupt, served
 
 Brine = Callable[..., tuple[int, str, str]]
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -298,7 +298,10 @@ def test_the_outcome_is_told_also_when_the_card_stays_behind(
 
 def test_leaving_while_it_is_waited_for_stops_nothing(stage: Stage, url: str, desk: EchoDesk) -> None:
     card_of(stage, desk)
-    brine = subprocess.Popen([BRINE, "chat", "create shop"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    brine = subprocess.Popen(
+        [BRINE, "chat", "create shop"], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hears_an_interrupt,
+    )  # fmt: skip
     assert brine.stdout is not None
     while "configuring: build (3/6)" not in brine.stdout.readline():
         pass

@@ -19,7 +19,7 @@ from orchestrator.cli.progress import Board, Lines
 from orchestrator.commands.views import OperationView, ProgressView
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.lifecycle import OperationState
-from tests.unit.doors import BROKEN, TOKEN, Stage, free_port, served
+from tests.unit.doors import BROKEN, TOKEN, Stage, free_port, hears_an_interrupt, served
 
 BRINE = Path(sys.prefix) / "bin" / "brine"
 
@@ -100,7 +100,7 @@ def test_leaving_says_how_to_go_on_and_stops_nothing(stage: Stage) -> None:
         environment = {**os.environ, "BRINE_URL": url, "BRINE_TOKEN": TOKEN}
         brine = subprocess.Popen(
             [BRINE, "env", "create", "shop", "cart"], env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hears_an_interrupt,
         )  # fmt: skip
         assert brine.stdout is not None
         while "configuring: build (3/6)" not in brine.stdout.readline():

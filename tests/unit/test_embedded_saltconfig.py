@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from orchestrator.domain.errors import BadInput
 from orchestrator.embedded import home, saltconfig
-from orchestrator.settings import CHECKOUT, Settings
+from orchestrator.settings import CHECKOUT, ProviderCaps, Settings
 
 
 @pytest.fixture
@@ -93,6 +93,7 @@ def test_the_server_reads_the_settings_that_up_was_called_with(settings, monkeyp
             "token": None,
             "slack_bot_token": SecretStr("a-bot-token"),
             "matrix_bots": ("@other:example.org",),
+            "providers": {"sandbox": ProviderCaps(building_at_once=2)},
             "bots": {"lita": {"secret": "a-bot-secret", "rooms": {"shop-dev": "C1"}}},
         }
     )

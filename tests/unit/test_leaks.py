@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.commands import environments
+from orchestrator.commands import environments, runs
+from orchestrator.commands.views import Deploy, Terminate
 from orchestrator.domain import schedule
 from orchestrator.domain.environment import Actor, Kind, Operation
 from orchestrator.domain.errors import Conflict
@@ -17,6 +18,7 @@ from orchestrator.domain.leaks import FoundServer, KnownServer, LeakKind, Worlds
 from orchestrator.domain.lifecycle import OperationState, ServerStatus
 from orchestrator.engine import reaper
 from orchestrator.engine import schedule as scheduler
+from orchestrator.engine.sweep import compare, look
 from orchestrator.ports import JobRun, Machine
 from tests import programs
 from tests.fakes.chat import MemoryChat
@@ -32,8 +34,9 @@ found = st.builds(
     st.booleans(),
 )  # fmt: skip
 known = st.builds(
-    KnownServer, st.sampled_from(NAMES[:2]), st.just("cart"), st.sampled_from([*ServerStatus][:6]), st.booleans()
-)
+    KnownServer, st.sampled_from(NAMES[:2]), st.just("cart"), st.sampled_from([*ServerStatus][:6]),
+    st.sampled_from([None, NOW - timedelta(days=1)]),
+)  # fmt: skip
 worlds = st.builds(
     Worlds,
     st.lists(known, unique_by=lambda each: each.name),
@@ -75,13 +78,32 @@ def test_what_is_not_sighted_again_is_forgotten(world: Worlds) -> None:
 
 @given(worlds)
 def test_drift_is_of_ready_servers_that_nobody_works_on(world: Worlds) -> None:
-    answering = {each.name for each in world.found if each.state == "running"} & world.answering
+    whole = {each.name for each in world.found if each.state == "running" and each.key and each.record}
     for action in plan_leaks(world, {}, NOW):
-        if action.kind in (LeakKind.DEGRADE, LeakKind.RECOVER):
+        if action.kind in (LeakKind.DEGRADE, LeakKind.HEAL, LeakKind.RECOVER):
             (server,) = (each for each in world.known if each.name == action.subject)
             assert server.status is ServerStatus.READY
             assert server.environment not in world.busy
-            assert (action.kind is LeakKind.RECOVER) == server.degraded == (server.name in answering)
+            assert (action.kind is LeakKind.RECOVER) == (server.name in whole & world.answering)
+            assert (action.kind is LeakKind.DEGRADE) == (server.degraded_since is None)
+            if action.kind is LeakKind.HEAL:
+                assert (action.seen_since, action.due) == (server.degraded_since, False)
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason"),
+    [
+        ({"state": "unknown"}, "its machine is gone"),
+        ({"state": "stopped"}, "its machine is stopped"),
+        ({"key": False}, "the master has lost its key"),
+        ({"record": False}, "the master has lost its record"),
+        ({}, "its minion does not answer"),
+    ],
+)
+def test_what_is_wrong_with_a_server_is_said(lost: dict[str, object], reason: str) -> None:
+    there = replace(FoundServer("cart-api-1", "running", key=True, record=True), **lost)  # type: ignore[arg-type]
+    world = Worlds([KnownServer("cart-api-1", "cart", ServerStatus.READY)], [there], frozenset(), frozenset())
+    assert [(each.kind, each.reason) for each in plan_leaks(world, {}, NOW)] == [(LeakKind.DEGRADE, reason)]
 
 
 # Through the whole program
@@ -244,3 +266,28 @@ def test_a_minion_that_is_back_is_believed_at_once(stage: Stage, salt: InstantSa
     assert [kind for kind in kinds if kind in ("server.degraded", "server.recovered")] == [
         "server.degraded", "server.recovered",
     ]  # fmt: skip
+
+
+def test_a_look_that_an_operation_has_overtaken_says_nothing(stage: Stage, salt: InstantSalt) -> None:
+    stage.create("cart")
+    stage.create("old")
+    salt.machines["cart-web-7"] = replace(LEFT["machine"], server="cart-web-7")
+    before = look(salt, stage.clock.now())
+    stage.clock.forward(1 * M)
+    programs.ended(stage.world, environments.deploy(stage.world, ADA, "cart", Deploy(what="main")))
+    programs.ended(stage.world, environments.terminate(stage.world, ADA, "old", Terminate()))
+    with stage.world.store.transaction() as ledger:
+        assert {each.kind for each in compare(ledger, before, stage.clock.now())} == {LeakKind.REPORT}
+        after = look(salt, stage.clock.forward(1 * M))
+        assert [each.subject for each in compare(ledger, after, stage.clock.now())] == ["cart-web-7"]
+
+
+def test_the_scheduler_sweeps(stage: Stage, salt: InstantSalt) -> None:
+    salt.machines["old-api-1"] = LEFT["machine"]
+    for _ in range(2):
+        assert "old-api-1" in salt.machines
+        scheduler.run_due(stage.clock.forward(5 * M))
+        stage.settle()
+    assert salt.machines == {}
+    results = [runs.run_view(run).result for run in stage.runs("sweep")]
+    assert results == ["1 seen for the first time", "1 leak removed"]

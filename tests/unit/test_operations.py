@@ -5,6 +5,7 @@ import pytest
 from orchestrator.commands import World, environments, operations, servers
 from orchestrator.commands.views import CreateServer, Deploy, Extend, Terminate
 from orchestrator.domain.errors import BadInput, Conflict, NotFound, Unavailable
+from tests import postgres
 from tests.fakes import misbehaviour as bad
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import ALICE, BOB, ended, shop
@@ -15,6 +16,7 @@ def create(world: World, **asked: object):
     return ended(world, accepted)
 
 
+@postgres.BOTH
 def test_an_environment_is_created_wired_and_ready(world: World, fake: FakeSaltApi) -> None:
     assert create(world).state == "succeeded"
     shown = environments.show(world, "cart-test")
@@ -25,6 +27,7 @@ def test_an_environment_is_created_wired_and_ready(world: World, fake: FakeSaltA
         assert fake.salt.records[web].siblings == {"api": [f"{api.address}:8000"]}
 
 
+@postgres.BOTH
 def test_progress_is_told_once_in_order_and_can_be_resumed(world: World) -> None:
     accepted = environments.create(world, ALICE, shop())
     told = [news for news in operations.follow(world, accepted.operation.id) if news]
@@ -38,6 +41,7 @@ def test_progress_is_told_once_in_order_and_can_be_resumed(world: World) -> None
     assert resumed == [news for news in told if news.seq > middle]
 
 
+@postgres.BOTH
 def test_terminate_leaves_nothing(world: World, fake: FakeSaltApi) -> None:
     create(world)
     assert ended(world, environments.terminate(world, BOB, "cart-test", Terminate())).state == "succeeded"
@@ -48,6 +52,7 @@ def test_terminate_leaves_nothing(world: World, fake: FakeSaltApi) -> None:
     assert create(world).state == "succeeded"  # the name is free again
 
 
+@postgres.BOTH
 def test_terminate_works_while_it_is_being_created(world: World, fake: FakeSaltApi) -> None:
     fake.salt.misbehave(bad.NeverComesUp())
     creating = environments.create(world, ALICE, shop())
@@ -56,6 +61,7 @@ def test_terminate_works_while_it_is_being_created(world: World, fake: FakeSaltA
     assert fake.salt.machines == {}
 
 
+@postgres.BOTH
 def test_a_failed_create_keeps_the_healthy_servers_and_retry_completes_it(world: World, fake: FakeSaltApi) -> None:
     fake.salt.misbehave(bad.CreateFails("cart-test-web-2"))
     failed = create(world)
@@ -133,6 +139,7 @@ def test_a_failed_highstate_is_told_as_its_root_cause(world: World, fake: FakeSa
     assert environments.show(world, "cart-test").status == "ready"
 
 
+@postgres.BOTH
 def test_two_at_once_get_one_winner_and_a_sentence(world: World, fake: FakeSaltApi) -> None:
     fake.salt.misbehave(bad.NeverComesUp())
     environments.create(world, ALICE, shop())
@@ -144,6 +151,7 @@ def test_two_at_once_get_one_winner_and_a_sentence(world: World, fake: FakeSaltA
     ended(world, environments.terminate(world, ALICE, "cart-test", Terminate()))
 
 
+@postgres.BOTH
 def test_the_same_key_gives_the_same_operation(world: World) -> None:
     first = environments.create(world, ALICE, shop(name=None), key="k1")
     second = environments.create(world, ALICE, shop(name=None), key="k1")
@@ -168,6 +176,7 @@ def test_a_lone_web_server_needs_an_environment_whose_api_it_uses(world: World, 
     assert "cart-test" in (environments.show(world, "lone").degraded or "")
 
 
+@postgres.BOTH
 def test_terminating_one_server_rewires_those_that_needed_it(world: World, fake: FakeSaltApi) -> None:
     create(world, counts={"api": 2, "web": 1})
     with pytest.raises(Conflict, match="cart-test-web-1 needs cart-test-api-1"):
@@ -239,6 +248,7 @@ def test_names_and_limits(world: World) -> None:
         environments.create(world, ALICE, shop(name="four"))
 
 
+@postgres.BOTH
 def test_everything_is_written_down(world: World) -> None:
     create(world)
     environments.extend(world, BOB, "cart-test", Extend())
@@ -257,6 +267,15 @@ def test_the_same_key_terminates_the_last_server_once(world: World) -> None:
     first = servers.terminate(world, ALICE, "lone-api-1", Terminate(), key="k")
     ended(world, first)
     assert servers.terminate(world, ALICE, "lone-api-1", Terminate(), key="k").operation.id == first.operation.id
+
+
+def test_a_deploy_to_what_is_half_gone_says_so_and_does_not_blame_the_branch(world: World, fake: FakeSaltApi) -> None:
+    create(world)
+    fake.salt.misbehave(bad.DestroyFails("cart-test-api-1"))
+    assert ended(world, environments.terminate(world, ALICE, "cart-test", Terminate())).state == "failed"
+    with pytest.raises(Conflict) as refused:
+        environments.deploy(world, BOB, "cart-test", Deploy(what="web/feature/cart"))
+    assert refused.value.code == "environment-terminating"
 
 
 def test_a_deploy_to_a_server_whose_siblings_are_gone_is_refused(world: World) -> None:
@@ -283,3 +302,14 @@ def test_the_log_of_a_server_that_does_not_answer(world: World, fake: FakeSaltAp
     del fake.salt.machines["cart-test-api-1"]
     with pytest.raises(Unavailable, match="did not hand out its log"):
         servers.logs(world, "cart-test-api-1")
+
+
+def test_what_an_earlier_bearer_of_the_name_left_behind_is_not_used(world: World, fake: FakeSaltApi) -> None:
+    create(world)
+    left = dict(fake.salt.machines), dict(fake.salt.records)
+    ended(world, environments.terminate(world, ALICE, "cart-test", Terminate()))
+    fake.salt.machines.update(left[0])  # as if the cloud had not really removed them
+    fake.salt.records.update(left[1])
+    assert create(world).state == "succeeded"
+    assert fake.salt.machines.keys() == left[0].keys()
+    assert not [name for name, machine in left[0].items() if fake.salt.machines[name] is machine]

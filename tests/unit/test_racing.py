@@ -10,6 +10,7 @@ import pytest
 from orchestrator.commands import World, environments, operations
 from orchestrator.commands.views import Accepted, Deploy, Terminate
 from orchestrator.domain.errors import BadInput, BrinepoolError, Conflict
+from tests import postgres
 from tests.fakes import misbehaviour as bad
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import ALICE, BOB, ended, shop
@@ -88,6 +89,7 @@ def test_a_retry_and_a_deploy_at_once_have_one_winner(world: World, fake: FakeSa
         assert ended(world, winner).state == "failed"
 
 
+@postgres.BOTH
 def test_whoever_comes_with_a_terminate_it_ends_once(world: World) -> None:
     for number in range(ROUNDS):
         ended(world, environments.create(world, ALICE, shop(counts={"web": 1})))
@@ -117,6 +119,7 @@ def test_the_same_key_at_once_is_one_operation_and_another_body_is_refused(world
         ended(world, environments.terminate(world, ALICE, name, Terminate()))
 
 
+@postgres.BOTH
 def test_the_same_key_at_once_with_two_bodies_has_one_winner(world: World) -> None:
     for number in range(ROUNDS):
         winner, (error,) = one_winner(

@@ -21,7 +21,7 @@ from orchestrator.domain.errors import Conflict, NotAllowed
 from orchestrator.engine import retention, schedule
 from orchestrator.engine.schedule import run_due
 from orchestrator.settings import CHECKOUT
-from tests import programs
+from tests import postgres, programs
 from tests.fakes import misbehaviour as bad
 from tests.fakes.chat import LOUNGE, MemoryChat
 from tests.fakes.instant import InstantSalt, Travelling
@@ -64,8 +64,10 @@ def clock() -> Travelling:
 
 
 @pytest.fixture
-def stage(site: Path, fake: FakeSaltApi, tmp_path: Path, clock: Travelling) -> Iterator[Stage]:
-    with staged(settings_for(tmp_path), fake.connect(), clock, MemoryChat()) as running:
+def stage(
+    site: Path, fake: FakeSaltApi, tmp_path: Path, clock: Travelling, database: dict[str, str]
+) -> Iterator[Stage]:
+    with staged(settings_for(tmp_path, **database), fake.connect(), clock, MemoryChat()) as running:
         yield running
 
 
@@ -81,6 +83,7 @@ def write(site: Path, *changes: tuple[str, str]) -> None:
 # Warned, then gone
 
 
+@postgres.BOTH
 def test_what_expired_is_warned_about_twice_and_reaped_once_by_the_scheduler(stage: Stage, fake: FakeSaltApi) -> None:
     stage.create()
     assert stage.later(20 * H - 5 * M) == {}
@@ -378,6 +381,7 @@ def test_who_used_what_is_reaped_is_shown_as_degraded(stage: Stage, fake: FakeSa
 # Each run once
 
 
+@postgres.BOTH
 def test_a_run_is_started_once_whoever_calls_and_however_often(stage: Stage) -> None:
     stage.create()
     stage.clock.forward(20 * H)
@@ -394,11 +398,11 @@ def test_a_run_is_started_once_whoever_calls_and_however_often(stage: Stage) -> 
         thread.join()
     run_due(stage.clock.now())
     stage.settle()
-    assert sorted(run.job for run in stage.runs()) == ["branches", "nightly", "reap"]
+    assert sorted(run.job for run in stage.runs()) == ["branches", "nightly", "reap", "sweep"]
     assert len(stage.warnings()) == 1
     assert stage.titles("D-UA", "cart ends") == ["cart ends in 4h"]
     ids = {run.id for run in stage.runs()}
-    assert {each.workflow_id for each in DBOS.list_workflows(name=["reap", "nightly", "branches"])} == ids
+    assert {each.workflow_id for each in DBOS.list_workflows(name=["reap", "nightly", "branches", "sweep"])} == ids
 
 
 def test_the_schedulers_own_thread_goes_by_the_same_clock(
@@ -466,11 +470,12 @@ def test_the_schedule_tells_each_job(stage: Stage) -> None:
     assert [(job.job, job.when, job.last) for job in reaper.jobs(stage.world)] == [
         ("reap", "every 5m", None),
         ("branches", "every 1h", None),
+        ("sweep", "every 5m", None),
         ("nightly", "every day at 03:07 Europe/Berlin", None),
     ]
     stage.create(ttl="5h")
     stage.later(H)
-    check, _, nightly = reaper.jobs(stage.world)
+    check, _, _, nightly = reaper.jobs(stage.world)
     assert check.next_at == stage.clock.now() + 5 * M
     assert check.last is not None
     assert check.last.warned == 1
@@ -557,6 +562,7 @@ def rows(stage: Stage, room: object, column: str) -> list[list[str]]:
     ]
 
 
+@postgres.BOTH
 def test_each_night_one_report_for_the_room_and_one_for_ops(stage: Stage, site: Path) -> None:
     quiet = SHOP.replace("name: shop", "name: quiet").replace("notify: shop-dev", "notify: cellar")
     (site / "templates" / "quiet.yaml").write_text(quiet)

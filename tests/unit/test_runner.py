@@ -65,6 +65,20 @@ def test_create_again_returns_the_same_server(cloud):
     assert pool.calls == [("create", SERVER)]
 
 
+def test_what_an_earlier_bearer_of_the_name_left_is_removed_first(cloud):
+    pool = cloud(FakePool)
+    runner.create(record(), "small")
+    answer = runner.create(record(OPERATIONS[2]), "small", since=OPERATIONS[2])
+    assert (answer["ok"], answer["created"]) == (True, True)
+    assert pool.calls == [("create", SERVER), ("destroy", SERVER), ("create", SERVER)]
+    assert runner.create(record(OPERATIONS[2]), "small", since=OPERATIONS[2])["created"] is False
+
+
+def test_the_provider_of_each_profile(cloud):
+    assert cloud(FakePool)
+    assert runner.providers() == {"ok": True, "profiles": {"small": "cloud"}}
+
+
 def test_create_switches_a_stopped_server_on(cloud):
     pool = cloud(FakePool)
     runner.create(record(), "small")
@@ -160,6 +174,17 @@ def test_put_writes_records_of_servers_that_exist(cloud, stored):
     runner.create(record(), "small")
     assert runner.put([record(branch="feature/tax", address="127.9.1.1")]) == {"ok": True}
     assert stored.record(SERVER)["branch"] == "feature/tax"
+
+
+def test_what_an_older_operation_wants_is_not_written_over_what_a_later_one_said(cloud, stored):
+    pool = cloud(FakePool)
+    runner.create(record(), "small")
+    assert runner.put([record(OPERATIONS[3], branch="feature/cart")])["ok"]
+    assert runner.put([record(OPERATIONS[2], branch="main")])["error"]["code"] == "superseded"
+    assert runner.create(record(OPERATIONS[1]), "small")["error"]["code"] == "superseded"
+    assert stored.record(SERVER)["branch"] == "feature/cart"
+    assert runner.put([record(OPERATIONS[3], branch="main")])["ok"], "the same operation may say it again"
+    assert pool.calls == [("create", SERVER)]
 
 
 def test_put_refuses_a_server_that_is_gone(cloud, stored):

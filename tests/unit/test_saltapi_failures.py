@@ -1,5 +1,6 @@
 """What goes wrong with Salt, by name, and what the adapter makes of it."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -177,6 +178,37 @@ def test_a_dropped_stream_makes_the_waiter_ask_the_cache(fake: FakeSaltApi, pati
     assert fake.calls["runner jobs.lookup_jid"] >= 1
 
 
+def test_after_a_gap_the_minion_itself_is_asked_whether_it_started(fake: FakeSaltApi, patient: SaltApi) -> None:
+    """Its start event was in the gap, and nobody would say it again."""
+    fake.salt.durations = fake.salt.durations.__class__(boot=0.3)
+    patient.create(record(), "small", 5)
+    fake.salt.misbehave(bad.DropsStream(times=1), bad.DropsEvents("salt/minion/*"))
+    assert patient.minion_started(API, 5)
+    assert fake.calls["local_async test.ping"] >= 1
+
+
+def test_after_a_gap_the_cache_is_asked_for_the_end_of_a_runner(fake: FakeSaltApi, patient: SaltApi) -> None:
+    fake.salt.misbehave(bad.DropsEvents("salt/run/*/ret"))
+    with ThreadPoolExecutor(1) as pool:
+        creating = pool.submit(patient.create, record(), "small", 20)
+        wait_until(lambda: [tag for tag, _ in fake.salt.events if re.fullmatch(r"salt/run/\d+/ret", tag)])
+        fake.salt.end_streams()
+        assert creating.result(10).server == API
+    assert fake.calls["runner jobs.lookup_jid"] >= 1
+
+
+def test_an_event_that_makes_no_sense_is_none(fake: FakeSaltApi, salt: SaltApi, server: str) -> None:
+    jid = salt.new_jid()
+    for data in ({}, {"return": None, "retcode": "x"}, {"ret": {"__run_num__": 1}, "len": "many"}, {"ret": 7}):
+        fake.salt.fire(f"salt/job/{jid}/prog/{server}/1", data)
+        fake.salt.fire(f"salt/run/{jid}/ret", data)
+        fake.salt.fire(f"salt/minion/{server}/start", data)
+    salt.submit(server, jid, "highstate")
+    _, returned = follow(salt, server, jid)
+    assert returned is not None
+    assert returned.retcode == 0
+
+
 def test_a_hanging_stream_is_found_by_whoever_waits(fake: FakeSaltApi, salt: SaltApi, server: str) -> None:
     before = salt.hub.generation
     fake.salt.misbehave(bad.HangsStream())
@@ -303,7 +335,7 @@ def test_create_takes_effect_but_times_out_and_is_safe_to_repeat(fake: FakeSaltA
     fake.salt.misbehave(bad.CreateTakesEffectButTimesOut(times=1))
     wanted = record()
     error = unavailable(lambda: salt.create(wanted, "small", 0.5))
-    assert error.code == "salt-unanswered"
+    assert (error.code, error.extra) == ("salt-unanswered", {"unfinished": True, "out_for_s": 0.5})
     made = fake.salt.machines[API]
     assert salt.create(wanted, "small", 5).address == made.address
     assert fake.salt.machines[API] is made

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -11,7 +12,7 @@ from orchestrator.commands import World, environments, health, operations
 from orchestrator.commands.views import Accepted, ProgressView, Terminate
 from orchestrator.domain.errors import Unavailable
 from orchestrator.engine import salt_steps
-from orchestrator.engine.waiting import Outages, since_of
+from orchestrator.engine.waiting import Outages
 from tests import programs
 from tests.fakes.instant import InstantSalt
 from tests.fakes.salt import wait_until
@@ -20,15 +21,18 @@ from tests.programs import ALICE, ended, shop
 UNREACHABLE = Unavailable("salt-unreachable", "Nothing listens.")
 REFUSED = Unavailable("salt-login-refused", "The account is refused.")
 SLOW = Unavailable("salt-unanswered", "Not in time.")
+UNFINISHED = Unavailable("salt-unanswered", "Not finished in time.", unfinished=True, out_for_s=60.0)
 NONSENSE = Unavailable("salt-unanswered", "That is no salt-api.", nonsense=True)
 
 
 class Away(InstantSalt):
-    """A Salt that raises `error` for everything while there is one."""
+    """A Salt that raises `error` for everything while there is one. `asked`: how often it was asked for anything."""
 
     error: Unavailable | None = None
+    asked = 0
 
     def health(self) -> None:
+        self.asked += 1
         if self.error:
             raise self.error
 
@@ -100,6 +104,30 @@ def test_a_create_goes_on_after_salt_was_away_in_the_middle_of_a_highstate(world
     assert environments.show(world, "cart-test").waiting_for is None
 
 
+@pytest.mark.parametrize("back", ["before the next start", "after it"])
+def test_it_is_told_once_also_when_brinepool_is_started_anew_meanwhile(tmp_path: Path, salt: Away, back: str) -> None:
+    settings = programs.settings_for(tmp_path)
+    with programs.brinepool(settings, salt) as world:
+        accepted = begun_while_away(world, salt, UNREACHABLE)
+    if back == "before the next start":
+        salt.error = None
+    before = salt.asked
+    with programs.brinepool(settings, salt) as world:
+        wait_until(lambda: salt.asked >= before + 3, 10)
+        salt.error = None
+        assert ended(world, accepted).state == "succeeded"
+        assert [step.phase for step in told(world, accepted)] == ["waiting", "resumed"]
+
+
+def test_a_cloud_that_takes_its_time_is_not_called_an_absence_of_salt_api(world: World, salt: Away) -> None:
+    accepted = begun_while_away(world, salt, UNFINISHED)
+    salt.error = None
+    ended(world, accepted)
+    waiting, resumed = told(world, accepted)
+    assert waiting.state == "the Salt master, which has not finished, since 1m"
+    assert re.fullmatch(r"the Salt master has finished, after 1m( \ds)?", resumed.state or "")
+
+
 def test_an_operation_that_ends_at_its_deadline_does_not_say_that_it_goes_on(
     world: World, salt: Away, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,15 +139,15 @@ def test_an_operation_that_ends_at_its_deadline_does_not_say_that_it_goes_on(
 
 
 def test_one_operation_waits_once_however_many_of_its_servers_do() -> None:
-    outages, now = Outages(), since_of(UNREACHABLE, programs_now())
-    assert outages.begin("o", "web-1", now)
-    assert not outages.begin("o", "web-2", now)
-    assert not outages.begin("o", "web-1", now)
-    assert outages.begin("p", "web-1", now)
-    assert outages.end("o", "web-1") is None
-    assert outages.end("o", "web-1") is None
-    assert outages.end("o", "web-2") == now
-    assert outages.begin("o", "web-1", now), "the next time it is told again"
+    outages = Outages()
+    assert outages.begin("o", "web-1")
+    assert not outages.begin("o", "web-2")
+    assert not outages.begin("o", "web-1")
+    assert outages.begin("p", "web-1")
+    assert not outages.end("o", "web-1")
+    assert not outages.end("o", "web-1")
+    assert outages.end("o", "web-2")
+    assert outages.begin("o", "web-1"), "the next time it is told again"
 
 
 def programs_now():  # type: ignore[no-untyped-def]

@@ -263,7 +263,8 @@ def test_a_viewer_may_look_at_the_plan_and_the_schedule_and_change_nothing(
     create(client)
     vic = as_person(stage, "vic")
     assert vic.get("/api/v1/reaper/plan").get_json()["actions"] == []
-    assert [job["job"] for job in vic.get("/api/v1/schedule").get_json()["jobs"]] == ["reap", "branches", "nightly"]
+    jobs = [job["job"] for job in vic.get("/api/v1/schedule").get_json()["jobs"]]
+    assert jobs == ["reap", "branches", "sweep", "nightly"]
     for path in ("environments/cart/extensions", "environments/cart/hold", "environments/cart/protection"):
         refused = vic.post(f"/api/v1/{path}", json={})
         assert (refused.status_code, refused.get_json()["code"]) == (403, "role-too-low")

@@ -6,7 +6,7 @@ words that ops curate, and `explain` brings them together. Nothing here raises, 
 
 from .branches import branch_missing, nearest_branches, nearest_sentence
 from .catalogue import Catalogue, Entry
-from .explain import explain, explain_document, never_started, no_return, salt_refused
+from .explain import explain, explain_document, never_started, no_return, salt_refused, unanswered
 from .failure import Failure, Subject, group, leading, listed
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "never_started",
     "no_return",
     "salt_refused",
+    "unanswered",
 ]

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from orchestrator.domain.errors import Unavailable
+
 from .branches import branch_missing
 from .catalogue import Catalogue, Recognised
 from .causes import Cause, causes_of, looks_like_states
@@ -132,13 +134,18 @@ def _servers(subject: Subject) -> tuple[str, ...]:
     return (subject.server,) if subject.server else ()
 
 
-def no_return(server: str, waited: str, log: str = "", catalogue: Catalogue | None = None) -> Failure:
-    """The minion took the job and never returned. `log`: the end of its own log, if there is one."""
+def no_return(
+    server: str, waited: str, log: str = "", catalogue: Catalogue | None = None, reached: str = ""
+) -> Failure:
+    """The minion took the job and never returned. `log`: the end of its own log, if there is one.
+
+    `reached`: a sentence that says how far it came, if that is known.
+    """
     return _silent(
         Failure(
             code="no-return",
             title=f"{server}: its minion took the highstate and did not return within {waited}.",
-            explanation="The job is not running there any more, or its result was lost.",
+            explanation=reached or "The job is not running there any more, or its result was lost.",
             action="Retry; if it happens again, ask ops to look at the minion.",
             servers=(server,),
         ),
@@ -174,6 +181,22 @@ def _silent(failure: Failure, log: str, catalogue: Catalogue | None) -> Failure:
     said = telling_line(text)
     return replace(
         failure, explanation=f"Its log says: {said}" if said else failure.explanation, evidence=evidence(text)
+    )
+
+
+def unanswered(server: str, undone: str, waited: str, error: Unavailable, because: str) -> Failure:
+    """Salt was away until the time of a phase was over. `undone`: what has not happened (`its machine was not made`).
+
+    `because`: what was wrong with Salt (`salt-api did not answer`).
+    """
+    return Failure(
+        code=error.code,
+        title=f"{server}: {undone} within {waited}, because {because}.",
+        explanation=one_line(clean(error.message), EXPLANATION),
+        action="Ask ops to look with `brine status`, then try again.",
+        audience="ops",
+        servers=(server,),
+        evidence=evidence(clean(error.detail)),
     )
 
 

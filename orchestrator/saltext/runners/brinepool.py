@@ -6,6 +6,7 @@ other. The order of the steps makes a kill between any two of them harmless:
 
 * create notes the record first (our mark, still without an address), then makes the machine, then writes the address;
   a record without an address or a machine without its key is work to complete.
+* nothing is written over the record of a later operation: who asks may have been stopped for long, and taken over.
 * destroy leaves its tombstone first, so that an older create that comes late cannot bring the server back; then the
   machine goes, then its keys, and last the record: whatever is left is still seen as ours and removed by repeating.
 """
@@ -31,14 +32,16 @@ def __virtual__() -> str:
     return __virtualname__
 
 
-def create(record: dict[str, Any], profile: str) -> dict[str, Any]:
+def create(record: dict[str, Any], profile: str, since: str = "") -> dict[str, Any]:
     """Make the server of a record: machine, key and record. Returns when the machine exists, not when it answers.
+
+    What an operation before `since` has made was an earlier bearer's of the name; it is removed first.
 
     ok: `created` (False: it was there), `server`. Errors: record-invalid, profile-unknown, superseded, create-failed.
 
     CLI Example: salt-run brinepool.create record='{...}' profile=small
     """
-    return answer("create-failed", "The server could not be created; ask ops.", lambda: _create(record, profile))
+    return answer("create-failed", "The server could not be created; ask ops.", lambda: _create(record, profile, since))
 
 
 def destroy(server: str, operation: str) -> dict[str, Any]:
@@ -54,7 +57,8 @@ def destroy(server: str, operation: str) -> dict[str, Any]:
 
 
 def put(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write the records of servers that exist; all of them, or none when one is refused (record-invalid).
+    """Write the records of servers that exist. Errors: record-invalid, superseded (by a later operation); what stands
+    before such a record in the list is written.
 
     CLI Example: salt-run brinepool.put records='[{...}]'
     """
@@ -67,6 +71,15 @@ def inventory() -> dict[str, Any]:
     CLI Example: salt-run brinepool.inventory
     """
     return answer("inventory-failed", "The cloud could not be asked for its servers; try again.", _inventory)
+
+
+def providers() -> dict[str, Any]:
+    """Which cloud provider every salt-cloud profile is of. ok: `profiles`, profile → provider.
+
+    CLI Example: salt-run brinepool.providers
+    """
+    sentence = "The cloud's profiles could not be read; ask ops."
+    return answer("providers-failed", sentence, lambda: {"profiles": _pool().profiles()})
 
 
 def boot_log(server: str, lines: int = 40) -> dict[str, Any]:
@@ -103,13 +116,14 @@ def branches(template: str, role: str = "") -> dict[str, Any]:
     )
 
 
-def _create(data: dict[str, Any], profile: str) -> dict[str, Any]:
+def _create(data: dict[str, Any], profile: str, since: str) -> dict[str, Any]:
     record, stored, pool = _record(data), _stored(), _pool()
     provider = pool.provider_of(profile)
     with stored.lock(record.server):
         if record.operation <= stored.destroyed_by(record.server):
             raise Refused("superseded", f"The server {record.server} was terminated by a later operation.")
-        machine = _living(record, provider, stored, pool)
+        _check_order(record, stored)
+        machine = _living(record, provider, stored, pool, since)
         created = machine is None
         if machine is None:
             machine = _make(record, provider, profile, stored, pool)
@@ -119,10 +133,10 @@ def _create(data: dict[str, Any], profile: str) -> dict[str, Any]:
         return {"created": created, "server": _described(record.server, machine, stored)}
 
 
-def _living(record: "Record", provider: str, stored: "Stored", pool: "Pool") -> dict[str, Any] | None:
+def _living(record: "Record", provider: str, stored: "Stored", pool: "Pool", since: str) -> dict[str, Any] | None:
     """The server's machine when it is whole, switched on if need be; None when there is one to be made.
 
-    A half-made machine, or one without its key, is removed: nothing in it can be trusted or used.
+    A half-made machine, one without its key, or an earlier bearer's, is removed: nothing in it can be trusted or used.
     """
     server, machine = record.server, pool.find(record.server, provider)
     if machine is None:
@@ -133,7 +147,7 @@ def _living(record: "Record", provider: str, stored: "Stored", pool: "Pool") -> 
             "create-failed",
             f"There is a machine {server} that Brinepool did not make; choose another name or remove it.",
         )
-    if stored.key(server) == "accepted":
+    if stored.key(server) == "accepted" and ours["operation"] >= since:
         if machine["state"] == "running":
             return machine
         if ours.get("address") and pool.start(server, provider):
@@ -178,8 +192,16 @@ def _put(records: list[dict[str, Any]]) -> dict[str, Any]:
             # A destroy removes key and record, and so does salt-cloud with the key; asking the cloud is not needed.
             if not stored.record(record.server) or stored.key(record.server) != "accepted":
                 raise Refused("record-invalid", f"There is no server {record.server} to write the record of.")
+            _check_order(record, stored)
             stored.put(record)
     return {}
+
+
+def _check_order(record: "Record", stored: "Stored") -> None:
+    """Refuse what an operation wants that was stopped long ago and goes on now, when a later one has had its say."""
+    known = stored.record(record.server)
+    if known and known["operation"] > record.operation:
+        raise Refused("superseded", f"The server {record.server} belongs to a later operation; nothing was written.")
 
 
 def _inventory() -> dict[str, Any]:
