@@ -12,14 +12,16 @@ import click
 
 from orchestrator.domain.errors import BrinepoolError
 
-from . import explaining, figures, grammar, reaping, rush
+from . import explaining, figures, grammar, load, reaping, rush
 from .events import Events
 from .figures import Figure
 from .installation import BenchError, Installation, installation
 from .rounds import CREATED_BY, Creates, Deploys
 
 AIMS = {"a": 0.35, "b": 0.90, "c": 0.05, "d": 1.00}
-ALONE = {"grammar": grammar, "rush": rush, "reaping": reaping, "explaining": explaining}  # no installation needed
+ALONE = {  # no installation needed
+    "grammar": grammar, "rush": rush, "reaping": reaping, "explaining": explaining, "load": load,
+}  # fmt: skip
 SECTIONS = (*AIMS, *ALONE)
 
 
