@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev peers demo test check failures failures-record format bench down lock clean
+.PHONY: help setup setup-dev peers demo test check failures failures-record format bench chaos down lock clean
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: setup-dev ## Format the code and mend what a linter can mend
 
 bench: setup-dev ## Speed against plain Salt, as ratios from one run
 	@$(BIN)/python -m bench
+
+chaos: setup-dev ## Kill everything at random moments, 520 rounds of it, and compare all worlds after each
+	@$(BIN)/python -m tests.chaos
 
 down: ## Stop everything that `make demo` or `brine up` started
 	@if [ -x $(BIN)/brine ]; then $(BIN)/brine down; fi
