@@ -44,6 +44,7 @@ class FakeSaltApi:
         self.connections = 0
         self.tokens: dict[str, int] = {}  # how often each was used
         self._port = 0
+        self._lock = threading.Lock()
         self._server: _Server | None = None
         self._clients: list[SaltApi] = []
 
@@ -68,18 +69,33 @@ class FakeSaltApi:
         return client
 
     def start(self) -> None:
-        """Listen; after `stop`, on the same port again."""
-        self._server = _Server(("127.0.0.1", self._port), self)
-        self._port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True, name="fake-saltapi").start()
+        """Listen; after `stop`, on the same port again. One that listens goes on."""
+        with self._lock:
+            if self._server is not None:
+                return
+            self._server = server = self._listening()
+            self._port = server.server_address[1]
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True, name="fake-saltapi").start()
 
     def stop(self) -> None:
         """Stop listening, cut every connection and forget every token."""
-        if self._server is not None:
-            self._server.cut()
-            self.salt.end_streams()
-            self.tokens.clear()
-            self._server = None
+        with self._lock:
+            if self._server is not None:
+                self._server.cut()
+                self.salt.end_streams()
+                self.tokens.clear()
+                self._server = None
+
+    def _listening(self) -> "_Server":
+        """While it was gone, somebody's outgoing connection may have been given its port for a moment."""
+        until = time.monotonic() + 10
+        while True:
+            try:
+                return _Server(("127.0.0.1", self._port), self)
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                threading.Event().wait(0.02)
 
     def restart(self, seconds: float = 0.05) -> None:
         """Be gone for a while."""
