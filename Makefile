@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev peers demo test check failures failures-record format bench chaos down lock clean
+.PHONY: help setup setup-dev peers demo test lint check failures failures-record format bench chaos down lock clean
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,11 +21,13 @@ test: setup-dev ## Every test that this machine can run
 	@$(BIN)/pytest --numprocesses 4 -m 'not stack or patient'
 	@$(BIN)/pytest -m 'stack and not patient'
 
-check: setup-dev ## Format, lint, types, layers and the fast tests
+lint: setup-dev ## Format, lint, types and layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+check: lint ## The same, and the fast tests
 	@$(BIN)/pytest -q --numprocesses 4 tests/unit
 
 failures: setup-dev ## How well the recorded failures of Salt are told
