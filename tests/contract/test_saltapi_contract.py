@@ -305,10 +305,14 @@ def test_no_news_is_an_empty_answer_in_time(leg: Leg, salt: SaltApi, name: str) 
 def test_a_highstate_that_is_killed_returns_nothing_and_makes_room_for_the_next(
     leg: Leg, salt: SaltApi, server: str
 ) -> None:
+    machine = of_name(salt, server)
+    assert machine is not None
     leg.dawdle(0.2)
-    # A real one may have ended before the kill arrives; then another one is killed.
-    assert any(killed(leg, salt, server) for _ in range(5))
+    # A highstate that has nothing to do would end before the kill arrives.
+    salt.put([record(server).model_copy(update={"address": machine.address, "build": ("sleep 100",)})])
+    assert killed(leg, salt, server)
     leg.dawdle(Durations.state)
+    salt.put([record(server).model_copy(update={"address": machine.address})])
     _, returned = follow_highstate(leg, salt, server)
     assert returned is not None
     assert isinstance(returned.ret, dict), returned
