@@ -4,12 +4,19 @@ Environment variables win over the file. `load()` is called by the front doors; 
 """
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from .domain import schedule
 from .domain.caps import Cap, Caps
@@ -163,14 +170,17 @@ def load(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = "_".join(str(part) for part in first["loc"])
+        name, *inner = (str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise BadInput(
-                "setting-unknown", f"There is no setting “{name}”; settings.toml has a misspelt line."
-            ) from error
-        raise BadInput(
-            "setting-invalid",
-            f"The setting BRINE_{name.upper()} is wrong: {first['msg'].removeprefix('Value error, ')}.",
-        ) from error
+            unknown = ".".join([name, *inner])
+            sentence = f"There is no setting “{unknown}”; a line of settings.toml or a BRINE_ variable is misspelt."
+            raise BadInput("setting-unknown", sentence) from error
+        place = f"{'.'.join(inner)} in the setting" if inner else "The setting"
+        why = first["msg"].removeprefix("Value error, ")
+        raise BadInput("setting-invalid", f"{place} BRINE_{name.upper()} is wrong: {why}.") from error
+    except SettingsError as error:  # a variable of a setting that is a table or a list
+        named = re.search(r'field "(\w+)"', str(error))
+        variable = f"BRINE_{named[1].upper()}" if named else "A BRINE_ variable"
+        raise BadInput("setting-invalid", f"{variable} is no JSON, which a table or a list has to be there.") from error
     except ValueError as error:  # a settings.toml that is no TOML
         raise BadInput("setting-invalid", f"The file settings.toml in the home cannot be read: {error}.") from error

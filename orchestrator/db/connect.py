@@ -16,15 +16,26 @@ from psycopg.abc import Buffer
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import event
 
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.errors import BadInput, Unavailable
 
 IDLE_S = 15  # so long may a transaction do nothing on PostgreSQL, before it is ended there
+_SQLITE, _POSTGRESQL = ("sqlite", "sqlite+pysqlite"), "postgresql+psycopg"
 _STARTING = 0x7374617274  # any number that nothing else in the database uses
 
 
 def is_shared(url: str) -> bool:
-    """Whether several processes may work on this database."""
-    return not url.startswith("sqlite")
+    """Whether several processes may work on this database. BadInput for a URL of anything else than the two."""
+    try:
+        driver = sa.make_url(url).drivername
+    except sa.exc.ArgumentError:
+        driver = ""
+    if driver not in (*_SQLITE, _POSTGRESQL):
+        raise BadInput(
+            "database-url-invalid",
+            "BRINE_DATABASE_URL is no database that Brinepool can use: write it like "
+            f"{_POSTGRESQL}://USER:PASSWORD@HOST/NAME or sqlite:////PATH/brinepool.sqlite.",
+        )
+    return driver == _POSTGRESQL
 
 
 @contextmanager
@@ -46,6 +57,8 @@ def claimed(url: str) -> Iterator[None]:
             f"Another Brinepool works on {file}, and SQLite is for one process: end it, or set BRINE_DATABASE_URL to a "
             "PostgreSQL, on which several may work.",
         ) from None
+    except OSError as error:
+        raise _unreachable(file, error.strerror or str(error)) from error
     try:
         yield
     finally:
@@ -65,16 +78,29 @@ def one_at_a_time(engine: sa.Engine) -> Iterator[None]:
 
 
 def connect(url: str) -> sa.Engine:
-    """An engine on `url`; for SQLite with WAL, a patient busy timeout and immediate transactions."""
+    """An engine on `url`; for SQLite with WAL, a patient busy timeout and immediate transactions.
+
+    Raises BadInput for a URL of another database, and Unavailable when it does not let us in.
+    """
     if is_shared(url):
         engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10)
         event.listen(engine, "connect", _tune_postgresql)
-        return engine
-    # No limit: a thread in a transaction may need a second connection (the durable engine's own), and waiting for one
-    # while it holds the only write lock there is would stop everybody. A connection to a file costs next to nothing.
-    engine = sa.create_engine(url, pool_size=20, max_overflow=-1)
-    event.listen(engine, "connect", _tune_sqlite)
+    else:
+        # No limit: a thread in a transaction may need a second connection (the durable engine's own), and waiting for
+        # one while it holds the only write lock there is would stop everybody. One to a file costs next to nothing.
+        engine = sa.create_engine(url, pool_size=20, max_overflow=-1)
+        event.listen(engine, "connect", _tune_sqlite)
+    try:
+        engine.connect().close()
+    except sa.exc.DBAPIError as error:
+        engine.dispose()
+        raise _unreachable(engine.url.render_as_string(), str(error.orig).partition("\n")[0]) from error
     return engine
+
+
+def _unreachable(where: str, why: str) -> Unavailable:
+    sentence = f"The database {where} does not let Brinepool in ({why}); look whether it runs and the URL is right."
+    return Unavailable("database-unreachable", sentence)
 
 
 def _tune_postgresql(connection: Any, _record: Any) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Concatenate, Literal, ParamSpec, Protocol, TypedDict, TypeVar
@@ -138,11 +139,8 @@ def record(change: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs:
         return change(runtime.store.on(runtime.datasource.sql_session()), *args, **kwargs)
 
     try:
-        return runtime.datasource.run_tx_step({"name": change.__name__.strip("_"), **_isolation()}, body)
-    except PortableWorkflowError as error:  # a checkpointed exception comes back as its name and message only
-        if error.name == Superseded.__name__:
-            raise Superseded(str(error)) from error
-        raise
+        with _superseded_by_name():
+            return runtime.datasource.run_tx_step({"name": change.__name__.strip("_"), **_isolation()}, body)
     finally:
         runtime.hub.notify()
         runtime.turns.nudge()
@@ -156,7 +154,8 @@ def _isolation() -> _Isolation:
 
 
 def remote(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run `call(...)`, which talks to somebody else, as a step. It returns data and raises nothing that is expected.
+    """Run `call(...)`, which talks to somebody else, as a step. It returns data and raises nothing that is expected
+    but Superseded.
 
     While the database is away it is called again and again: whatever it does is idempotent.
     """
@@ -173,7 +172,19 @@ def remote(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
                 current().stopping.wait(AGAIN_S)
                 pause_if_stopping()
 
-    return DBOS.run_step({"name": call.__name__.strip("_")}, patiently)
+    with _superseded_by_name():
+        return DBOS.run_step({"name": call.__name__.strip("_")}, patiently)
+
+
+@contextmanager
+def _superseded_by_name() -> Iterator[None]:
+    """What a step raised before a crash is checkpointed, and comes back as its name and message only."""
+    try:
+        yield
+    except PortableWorkflowError as error:
+        if error.name == Superseded.__name__:
+            raise Superseded(str(error)) from error
+        raise
 
 
 def pause_if_stopping() -> None:

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from dbos import PortableWorkflowError
-
 from orchestrator.domain.environment import Environment, Operation, Server
 from orchestrator.domain.failures import Failure, group
 from orchestrator.domain.lifecycle import EnvironmentStatus, OperationState, ServerStatus
@@ -28,10 +26,9 @@ def operation_story(story: Callable[[str], None]) -> Callable[[str], None]:
         try:
             with current().at_work:
                 story(operation)
-        except Exception as error:
-            if _is_superseded(error):
-                log.info("operation %s ended early: %s", operation, error)
-                return
+        except Superseded as error:
+            log.info("operation %s ended early: %s", operation, error)
+        except Exception:
             pause_if_stopping()
             log.exception("operation %s met a surprise", operation)
             _give_up(operation, _failed_by_surprise)
@@ -47,21 +44,14 @@ def server_story(story: Callable[[str, str], None]) -> Callable[[str, str], None
         try:
             with current().at_work:
                 story(operation, server)
-        except Exception as error:
-            if _is_superseded(error):
-                log.info("operation %s on %s ended early: %s", operation, server, error)
-                return
+        except Superseded as error:
+            log.info("operation %s on %s ended early: %s", operation, server, error)
+        except Exception:
             pause_if_stopping()
             log.exception("operation %s on %s met a surprise", operation, server)
             _give_up(operation, fail_server, server, surprise(server))
 
     return wrapped
-
-
-def _is_superseded(error: Exception) -> bool:
-    """Whether somebody else is in charge now. What a step raised before a crash comes back as its name only."""
-    named = isinstance(error, PortableWorkflowError) and error.name == Superseded.__name__
-    return named or isinstance(error, Superseded)
 
 
 def surprise(server: str = "") -> Failure:

@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from ulid import ULID
 
 from orchestrator.bootstrap import SystemClock
-from orchestrator.db.connect import connect, migrate
+from orchestrator.db.connect import claimed, connect, migrate
 from orchestrator.db.store import SqlStore
 from orchestrator.db.tables import metadata
 from orchestrator.domain.conversation import Audit, Outcome
+from orchestrator.domain.errors import BadInput, Unavailable
 from tests.postgres import BOTH
 
 
@@ -45,3 +47,22 @@ def test_the_migrations_make_the_tables_of_the_store(database: dict[str, str], t
             options = {"compare_type": True, "include_object": ours}
             assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
     engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://root:secret@db/x", "postgresql://db/x", "sqlite+aiosqlite:///x"])
+def test_another_database_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(BadInput, match="postgresql\\+psycopg://USER") as refused:
+        connect(url)
+    assert refused.value.code == "database-url-invalid"
+    assert "secret" not in refused.value.message
+
+
+def test_a_database_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"x:\*\*\*@127\.0\.0\.1:1/x does not let Brinepool in") as away:
+        connect("postgresql+psycopg://x:secret@127.0.0.1:1/x")
+    assert "secret" not in away.value.message
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="does not let Brinepool in"), claimed(f"sqlite:///{tmp_path}/file/x.sqlite"):
+        pass
+    with pytest.raises(Unavailable, match="does not let Brinepool in"):
+        connect(f"sqlite:///{tmp_path}/file/x.sqlite")
