@@ -32,9 +32,7 @@ STATES = tuple(f"step-{number}" for number in range(12))
 TITLE = f"{ENVIRONMENTS} environments of 3 servers at once (cap {CAP}), then the highstates of {SERVERS:,} servers"
 _DURATIONS = Durations(create=0.5, boot=0.5, state=0.05)  # a server then takes 1.3 s by itself
 _TOKEN = "bench-" + "t" * 40
-_TEMPLATE = programs.SHOP.replace("limits: {per_person: 3, total: 4}", "limits: {per_person: 99, total: 99}").replace(
-    "deadlines: {boot: 20s, configure: 20s, health: 5s}", "deadlines: {boot: 5m, configure: 5m, health: 5s}"
-)
+_TEMPLATE = programs.roomy_shop(boot="5m", configure="5m")
 _PATIENCE_S = 300.0
 
 

@@ -24,10 +24,8 @@ from tests.postgres import free_port
 
 T = TypeVar("T")
 PATIENCE_S = 180.0  # on a machine that has much to do
-SHOP = (
-    programs.SHOP.replace("per_person: 3, total: 4", "per_person: 50, total: 50")
-    .replace("20s", "2m")
-    .replace("description: Storefront", "description: Storefront\nnotify: beacon:shop-dev")
+SHOP = programs.roomy_shop(boot="2m", configure="2m").replace(
+    "description: Storefront", "description: Storefront\nnotify: beacon:shop-dev"
 )
 ACCESS = "unknown: nothing\npeople:\n  ada: {role: developer, identities: {beacon: ada}}\n"
 

@@ -15,6 +15,7 @@ from orchestrator.db.connect import connect, migrate
 from orchestrator.db.store import SqlStore
 from orchestrator.embedded import home, networks
 from orchestrator.settings import Settings
+from tests import programs
 from tests.chaos import faults
 from tests.chaos.child import Start
 from tests.chaos.master import Trap
@@ -25,30 +26,7 @@ from tests.chaos.verify import Run, Seen, complaints
 from tests.chaos.verify import Start as AppStart
 from tests.chaos.zygote import Zygote
 
-TEMPLATE = """\
-name: shop
-description: Storefront
-ttl: {default: 1d, max: 3d, extend: 1d}
-limits: {per_person: 50, total: 50}
-deadlines: {boot: 60s, configure: 60s, health: 5s, terminate: 15s}
-roles:
-  api:
-    app: shop-api
-    repository: https://git.example.org/shop/api.git
-    profile: small
-    run: ./serve
-    port: 8000
-    health: /healthz
-    count: {default: 1, min: 1, max: 2}
-  web:
-    app: shop-web
-    repository: https://git.example.org/shop/web.git
-    profile: small
-    run: ./serve
-    port: 8000
-    count: {default: 1, min: 1, max: 4}
-    needs: {API_URL: api}
-"""
+TEMPLATE = programs.roomy_shop(boot="60s", configure="60s", terminate="15s").replace("{default: 2,", "{default: 1,")
 _START_S = 30.0
 _CAP = 3
 # What is left over is to be seen, not tidied up; and there are more servers to build than may be built at once.

@@ -19,9 +19,7 @@ OPERATIONS = 20
 COMMANDS = 50
 LOUNGES = 10
 SECONDS = 180.0
-TEMPLATE = programs.SHOP.replace("limits: {per_person: 3, total: 4}", "limits: {per_person: 99, total: 99}").replace(
-    "deadlines: {boot: 20s, configure: 20s, health: 5s}", "deadlines: {boot: 2m, configure: 2m, health: 5s}"
-)
+TEMPLATE = programs.roomy_shop(boot="2m", configure="2m")
 ACCESS = """\
 people:
   ada: {{role: developer, identities: {{slack: [{ada}]}}}}

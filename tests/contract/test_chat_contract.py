@@ -27,7 +27,7 @@ from tests.fakes.saltapi import FakeSaltApi
 from tests.peers.synapse import synapse  # noqa: F401  (a fixture)
 
 SECONDS = 30.0
-TEMPLATE = programs.SHOP.replace("limits: {per_person: 3, total: 4}", "limits: {per_person: 99, total: 99}")
+TEMPLATE = programs.roomy_shop()
 ROOMED = TEMPLATE.replace("name: shop", "name: kiosk").replace(
     "description: Storefront", "description: Kiosk\nrooms: [shop-dev]"
 )

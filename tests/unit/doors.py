@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.main import run
 from orchestrator.commands import World, tokens
 from orchestrator.curated.templates import CuratedFolder
 from orchestrator.db.connect import connect, migrate
@@ -26,6 +27,7 @@ from orchestrator.settings import CHECKOUT, Settings
 from orchestrator.web.app import create_app
 from orchestrator.web.serve import Server
 
+Brine = Callable[..., tuple[int, str, str]]  # the command's arguments → exit code, stdout, stderr
 TOKEN = "ada-" + "t" * 40
 BROKEN = Failure(
     "state-failed", "cart-web-1: the step “build” failed on branch main.", "no such wheel", "Mend it and deploy again."
@@ -160,6 +162,19 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def command_line(capsys: pytest.CaptureFixture[str]) -> Brine:
+    """The command `brine`, in this process; it never prints a trace."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(arguments)
+        printed = capsys.readouterr()
+        assert "Traceback (most recent" not in printed.out + printed.err
+        return code, printed.out, printed.err
+
+    return call
 
 
 def hears_an_interrupt() -> None:

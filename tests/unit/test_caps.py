@@ -83,12 +83,11 @@ def begin(fake: FakeSaltApi, tmp_path: Path) -> Iterator[Begin]:
     """Starts Brinepool with settings; again: another process, after the first was killed or stopped."""
     running: list[Any] = []
 
-    def start(limits: str = "", **settings: object) -> World:
+    def start(queue: str = "1h", **settings: object) -> World:
         if running:
             running.pop().__exit__(None, None, None)
         chosen = programs.settings_for(tmp_path, **settings)
-        template = programs.SHOP.replace("limits: {per_person: 3, total: 4}", "limits: {per_person: 9, total: 20}")
-        (chosen.site / "templates" / "shop.yaml").write_text(template.replace("deadlines: {", "deadlines: {" + limits))
+        (chosen.site / "templates" / "shop.yaml").write_text(programs.roomy_shop(queue=queue))
         running.append(programs.brinepool(chosen, fake.connect()))
         world: World = running[0].__enter__()
         return world
@@ -204,7 +203,7 @@ def test_who_waits_is_told_how_many_are_ahead_and_moves_up(begin: Begin, fake: F
 
 
 def test_a_turn_that_never_comes_fails_with_what_was_waited_for(begin: Begin, fake: FakeSaltApi) -> None:
-    world = begin("queue: 1s, ", building_at_once=3)
+    world = begin("1s", building_at_once=3)
     with blocked(fake):
         first = environments.create(world, ALICE, shop("cart-0"))
         wait_until(lambda: all_boot(world, "cart-0"), 10)

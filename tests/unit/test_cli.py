@@ -11,7 +11,6 @@ from time import monotonic
 import pytest
 
 from orchestrator.cli import reap, waiting
-from orchestrator.cli.main import run
 from orchestrator.cli.session import Session
 from orchestrator.commands import World, environments, operations, tokens
 from orchestrator.commands.views import Deploy
@@ -22,9 +21,8 @@ from tests.fakes.instant import Travelling
 from tests.fakes.salt import wait_until
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import ALICE, ended, shop
-from tests.unit.doors import TOKEN, becoming, free_port, served
+from tests.unit.doors import TOKEN, Brine, becoming, command_line, free_port, served
 
-Brine = Callable[..., tuple[int, str, str]]
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
@@ -39,14 +37,7 @@ def url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def brine(capsys: pytest.CaptureFixture[str]) -> Brine:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run(arguments)
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.out + printed.err
-        return code, printed.out, printed.err
-
-    return call
+    return command_line(capsys)
 
 
 def test_create_waits_and_shows_addresses(url: str, brine: Brine) -> None:

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from orchestrator.cli.job_render import job_lines, return_lines
-from orchestrator.cli.main import run
 from orchestrator.commands import World, environments
 from orchestrator.commands.views import SaltJobView
 from tests.fakes import misbehaviour as bad
 from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import ALICE, ended, shop
-from tests.unit.doors import becoming, served
+from tests.unit.doors import Brine, becoming, command_line, served
 
-Brine = Callable[..., tuple[int, str, str]]
 Become = Callable[[str], None]
 WEB = "cart-web-1"
 
@@ -30,14 +28,7 @@ def become(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Become]:
 
 @pytest.fixture
 def brine(become: Become, capsys: pytest.CaptureFixture[str]) -> Brine:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run(arguments)
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.out + printed.err
-        return code, printed.out, printed.err
-
-    return call
+    return command_line(capsys)
 
 
 @pytest.fixture

@@ -5,20 +5,18 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.cli.main import run
 from orchestrator.curated.failures import CuratedCatalogue, files_of, lint
 from orchestrator.curated.lint import lint as lint_all
 from orchestrator.domain.failures import Subject, explain
 from orchestrator.settings import CHECKOUT
+from tests.unit.doors import Brine, command_line
 from tests.unit.test_curated_templates import touch
 
-Brine = Callable[..., tuple[int, str, str]]
 GOOD = """\
 license-server-down:
   priority: 70
@@ -47,14 +45,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def brine(capsys: pytest.CaptureFixture[str]) -> Brine:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run(arguments)
-        printed = capsys.readouterr()
-        assert "Traceback (most recent" not in printed.out + printed.err
-        return code, printed.out, printed.err
-
-    return call
+    return command_line(capsys)
 
 
 def codes(folder: Path) -> set[str]:

@@ -11,17 +11,15 @@ import requests
 from orchestrator.chat import cards
 from orchestrator.chat.plain import text
 from orchestrator.cli import reap
-from orchestrator.cli.main import run
 from orchestrator.commands import environments, reaper, servers, tokens
 from orchestrator.engine import schedule as scheduler
 from orchestrator.ports import Machine, SaltRefused
 from tests import programs
 from tests.fakes.chat import MemoryChat
 from tests.fakes.instant import InstantSalt, Travelling
-from tests.unit.doors import becoming, served
+from tests.unit.doors import Brine, becoming, command_line, served
 from tests.unit.reaper_stage import NOON, OLGA, M, Stage, make_site, settings_for, staged
 
-Brine = Callable[..., tuple[int, str, str]]
 LEFT = Machine("old-api-1", "127.9.9.9", "running", key="accepted", record=True)
 LEFT_IS = "the machine, key and record of a server that Brinepool does not have"
 
@@ -55,15 +53,7 @@ def become(stage: Stage, url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[
 @pytest.fixture
 def brine(become: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> Brine:
     """The command line, as olga, who is ops."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run(arguments)
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.out + printed.err
-        return code, printed.out, printed.err
-
-    return call
+    return command_line(capsys)
 
 
 def created(stage: Stage) -> None:
