@@ -109,6 +109,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.stack)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """A worker has ended: what it knows of minions is known here."""
     node.config.stash.setdefault(_minions, set()).update(getattr(node, "workeroutput", {}).get(_MINIONS, ()))

@@ -251,16 +251,14 @@ class SqlLedger:
     def tell(self, environment: str, actor: Actor, kind: str, **data: Any) -> int:
         return self._insert_event(environment, None, None, kind, actor, rows.jsonable(data))
 
-    def change_server(self, environment: str, server: str, **changes: Any) -> None:
+    def change_server(self, environment: str, server: str, operation: str, **changes: Any) -> None:
         one_writer(self._session)
-        self._session.execute(
-            sa.update(servers)
-            .where(servers.c.environment == environment, servers.c.name == server)
-            .values(rows.plain(changes))
-        )
+        self._superseded_unless_in_charge(environment, operation)
+        self._change_server(environment, server, changes)
 
     def mark_server(self, environment: str, server: str, actor: Actor, kind: str, **changes: Any) -> None:
-        self.change_server(environment, server, **changes)
+        one_writer(self._session)
+        self._change_server(environment, server, changes)
         self._insert_event(environment, server, None, kind, actor, rows.jsonable(changes))
 
     def note(self, operation: Operation, kind: str, server: str | None = None, **data: Any) -> None:
@@ -294,6 +292,13 @@ class SqlLedger:
         if found is None:
             raise KeyError(operation)
         return found
+
+    def _change_server(self, environment: str, server: str, changes: dict[str, Any]) -> None:
+        self._session.execute(
+            sa.update(servers)
+            .where(servers.c.environment == environment, servers.c.name == server)
+            .values(rows.plain(changes))
+        )
 
     def _superseded_unless_in_charge(self, environment: str, operation: str) -> None:
         running = operations.c.state.in_([OperationState.PENDING, OperationState.RUNNING])

@@ -85,7 +85,7 @@ def _again(ledger: Ledger, operation: str, server: str) -> dict[str, str]:
     """Another job id, for a job that was lost. → {"jid"}."""
     _, environment = context(ledger, operation)
     jid = _new_jid()
-    ledger.change_server(environment.id, server, jid=jid)
+    ledger.change_server(environment.id, server, operation, jid=jid)
     return {"jid": jid}
 
 

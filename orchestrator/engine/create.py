@@ -81,8 +81,8 @@ def _created(ledger: Ledger, operation: str, server: str, outcome: dict[str, obj
     if "failure" in outcome:
         fail_server(ledger, operation, server, Failure.from_data(outcome["failure"]))  # type: ignore[arg-type]
         return
-    ledger.change_server(environment.id, server, **outcome)
-    end_turn(ledger, environment.id, server)
+    ledger.change_server(environment.id, server, operation, **outcome)
+    end_turn(ledger, operation, server)
     ledger.note(found, "server.created", server, phase="booting", **outcome)
 
 

@@ -27,5 +27,5 @@ def _deploying(ledger: Ledger, operation: str) -> list[str]:
     found, _ = context(ledger, operation)
     branches: dict[str, str] = found.request["branches"]
     for server, branch in branches.items():
-        ledger.change_server(found.environment, server, branch=branch, jid=None)
+        ledger.change_server(found.environment, server, operation, branch=branch, jid=None)
     return list(branches)

@@ -32,7 +32,7 @@ def line_up(ledger: Ledger, operation: str, servers: Sequence[str]) -> None:
         if each.name in servers:
             rank = depth(each.role, template.roles) if template else 0
             place = place_in_line(operation, rank, each.name)
-            ledger.change_server(environment.id, each.name, place=place, building=False)
+            ledger.change_server(environment.id, each.name, operation, place=place, building=False)
 
 
 def queue_deadline(ledger: Ledger, operation: str) -> str:
@@ -61,12 +61,13 @@ def no_turn(ledger: Ledger, operation: str, server: str, outcome: dict[str, Any]
     failure = Failure.from_data(outcome["failure"])
     _, environment = context(ledger, operation)
     fail_server(ledger, operation, server, failure)
-    ledger.change_server(environment.id, server, place=None, building=False, failure=failure)
+    ledger.change_server(environment.id, server, operation, place=None, building=False, failure=failure)
 
 
-def end_turn(ledger: Ledger, environment: str, server: str) -> None:
+def end_turn(ledger: Ledger, operation: str, server: str) -> None:
     """What the turn was for is done, though the server is not at rest."""
-    ledger.change_server(environment, server, place=None, building=False)
+    _, environment = context(ledger, operation)
+    ledger.change_server(environment.id, server, operation, place=None, building=False)
 
 
 def _has_come(operation: str, server: str, since: datetime) -> bool:
@@ -90,10 +91,10 @@ def _has_come(operation: str, server: str, since: datetime) -> bool:
 
 
 def _enter(ledger: Ledger, server: Server) -> None:
-    ledger.change_server(server.environment, server.name, building=True)
-    operation = ledger.operation(ledger.environment_by_id(server.environment).operation)
-    waited = ledger.waiting(operation.id) if operation else None
-    if operation and waited and waited.data.get("code") == QUEUED:
+    operation, _ = context(ledger, ledger.environment_by_id(server.environment).operation)
+    ledger.change_server(server.environment, server.name, operation.id, building=True)
+    waited = ledger.waiting(operation.id)
+    if waited and waited.data.get("code") == QUEUED:
         took = current().clock.now() - datetime.fromisoformat(waited.data["since"])
         ledger.note(operation, "operation.resumed", state=f"its turn came after {format_duration(took)}")
 

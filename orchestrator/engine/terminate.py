@@ -63,7 +63,7 @@ def _destroyed(ledger: Ledger, operation: str, server: str, outcome: dict[str, o
     found, _ = context(ledger, operation)
     if "failure" in outcome:
         failure = Failure.from_data(outcome["failure"])  # type: ignore[arg-type]
-        ledger.change_server(found.environment, server, failure=failure, building=False)
+        ledger.change_server(found.environment, server, operation, failure=failure, building=False)
         ledger.note(found, "server.not_destroyed", server, phase="terminating", failure=failure.to_data())
         return
     ledger.move_server(

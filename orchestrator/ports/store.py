@@ -239,11 +239,14 @@ class Ledger(Protocol):
     def tell(self, environment: str, actor: Actor, kind: str, **data: Any) -> int:
         """An event of an environment that changes nothing. → its number."""
 
-    def change_server(self, environment: str, server: str, **changes: Any) -> None:
-        """Change columns other than the status, without an event of its own."""
+    def change_server(self, environment: str, server: str, operation: str, **changes: Any) -> None:
+        """Change columns other than the status, without an event of its own.
+
+        Superseded when `operation` is not in charge any more, or has ended.
+        """
 
     def mark_server(self, environment: str, server: str, actor: Actor, kind: str, **changes: Any) -> None:
-        """The same with an event, where no operation is at work."""
+        """Change columns other than the status, with an event, where no operation is at work."""
 
     def note(self, operation: Operation, kind: str, server: str | None = None, **data: Any) -> None:
         """An event of an operation that changes nothing else, such as a finished Salt state."""

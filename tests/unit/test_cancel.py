@@ -11,6 +11,8 @@ from orchestrator.commands import World, cancelling, environments, operations, s
 from orchestrator.commands.views import Accepted, Deploy, Terminate
 from orchestrator.domain.environment import Actor
 from orchestrator.domain.errors import Conflict, NotAllowed, NotFound
+from orchestrator.engine import configure, create, slots
+from orchestrator.ports import Ledger, Superseded
 from tests import postgres
 from tests.fakes import misbehaviour as bad
 from tests.fakes.salt import wait_until
@@ -34,6 +36,12 @@ def under_way(world: World, fake: FakeSaltApi, begin: Callable[[], Accepted]) ->
 
 def has_events(world: World, accepted: Accepted, number: int) -> bool:
     return len(environments.events(world, accepted.environment.name, limit=500)) >= number
+
+
+def has_address(world: World) -> bool:
+    with world.store.transaction() as ledger:
+        found = ledger.server("cart-test-web-2")
+    return found is not None and found.address is not None
 
 
 def idle(fake: FakeSaltApi) -> bool:
@@ -110,6 +118,31 @@ def test_cancelling_a_retry_leaves_it_failed(world: World, fake: FakeSaltApi) ->
     fake.salt.behave()
     fake.salt.start_minion("cart-test-web-2")
     assert ended(world, environments.retry(world, ALICE, "cart-test")).state == "succeeded"
+
+
+@postgres.BOTH
+def test_a_step_of_a_cancelled_retry_that_ends_late_does_not_touch_the_next_one(
+    world: World, fake: FakeSaltApi
+) -> None:
+    fake.salt.misbehave(bad.CreateFails("cart-test-web-2"))
+    ended(world, environments.create(world, ALICE, shop()))
+    fake.salt.behave()
+    fake.salt.misbehave(bad.NeverComesUp("cart-test-web-2"))
+    first = environments.retry(world, ALICE, "cart-test").operation.id
+    wait_until(lambda: has_address(world))
+    cancelling.cancel_operation(world, BOB, first)
+    second = environments.retry(world, ALICE, "cart-test").operation.id  # its turn would never come, if they did
+    late: list[Callable[[Ledger], object]] = [
+        lambda ledger: create._created(ledger, first, "cart-test-web-2", {"address": "127.1.1.1", "port": 1}),
+        lambda ledger: configure._again(ledger, first, "cart-test-web-2"),
+        lambda ledger: slots.line_up(ledger, first, ["cart-test-web-2"]),
+    ]
+    for step in late:
+        with pytest.raises(Superseded), world.store.transaction() as ledger:
+            step(ledger)
+    fake.salt.behave()
+    fake.salt.start_minion("cart-test-web-2")
+    wait_until(lambda: operations.show(world, second).state == "succeeded", 10)
 
 
 def test_what_cannot_be_cancelled_is_one_sentence(world: World, fake: FakeSaltApi) -> None:

@@ -165,9 +165,8 @@ def test_what_is_left_of_a_degraded_server_cannot_be_removed(world: World, salt:
     with world.store.transaction() as ledger:
         found = ledger.server("cart-test-api-1")
         assert found is not None
-        ledger.change_server(
-            found.environment, found.name, degraded="its machine is gone", degraded_since=world.clock.now()
-        )
+        changes = {"degraded": "its machine is gone", "degraded_since": world.clock.now()}
+        ledger.mark_server(found.environment, found.name, ALICE, "server.degraded", **changes)
     salt.away["destroy"] = NOBODY
     told = failure(world, environments.retry(world, ALICE, "cart-test"))
     undone = "what was left of it was not removed within 1s"

@@ -319,7 +319,7 @@ def test_of_two_servers_on_two_branches_the_one_whose_branch_is_gone_counts(stag
         with stage.world.store.transaction() as ledger:
             environment = ledger.environment(name)
             assert environment
-            ledger.change_server(environment.id, server, branch="main")
+            ledger.mark_server(environment.id, server, ADA, "server.put_on_main", branch="main")
     fake.salt.branches["shop", "web"] = ("main",)
     for _ in range(2):
         stage.later(H)
