@@ -93,6 +93,7 @@ class Crowd:
             self._poll(20, lambda: not last or self._state(session, last) in ("succeeded", "failed", "cancelled"))
         else:
             self._poll(3, lambda: self._status(session, ask.environment) == ask.wait)
+        time.sleep(ask.later * self.pace)
 
     def _poll(self, seconds: float, done: Callable[[], bool]) -> None:
         until = min(self.until, time.monotonic() + seconds * self.pace)

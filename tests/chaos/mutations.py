@@ -255,7 +255,7 @@ MUTATIONS: dict[str, Mutation] = {
     "login-again": Mutation("a token that has expired is replaced", (), _no_second_login),
     "guarded-writes": Mutation("only the operation in charge may write", ("booting", "deploying"), _no_guard_of_writes),
     "still-wanted": Mutation(
-        "a step looks whether its operation is still in charge", ("booting", "deploying"), _no_look_whether_wanted
+        "a step looks whether its operation is still in charge", (), _no_look_whether_wanted, fault="WorksSlowly"
     ),
     "one-winner": Mutation("of two who change one environment, one is refused", ("deploying",), _nobody_is_at_work),
     "idempotency-key": Mutation("the same key is the same operation", ("requested",), _no_key_is_known),
@@ -265,5 +265,5 @@ MUTATIONS: dict[str, Mutation] = {
     "kill-cancelled": Mutation(
         "a cancelled job is ended on its minion", (), _cancelled_jobs_go_on, fault="WorksSlowly"
     ),
-    "busy": Mutation("a highstate that runs already is waited for", ("deploying",), _no_waiting_for_another),
+    "busy": Mutation("a highstate that runs already is waited for", (), _no_waiting_for_another, fault="WorksSlowly"),
 }

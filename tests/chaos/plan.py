@@ -15,12 +15,13 @@ EVERYTHING = "everything"
 @dataclass(frozen=True)
 class Ask:
     """One request of one person. `wait`: seconds, or for the end of what this person asked for last ("ended"), or until
-    the environment has that status."""
+    the environment has that status; `later`: seconds after that."""
 
     verb: str  # create | deploy | retry | cancel | terminate | remove
     environment: str
     what: str = ""
     wait: float | str = 0.0
+    later: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -173,9 +174,10 @@ def _stop(rng: random.Random, name: str) -> tuple[list[Client], list[Fault]]:
     """A deploy is cancelled, and what it left half done is completed."""
     one, two, _ = rng.sample(PEOPLE, 3)
     slow = Fault("WorksSlowly", 1, f"{name}-web-1", {"seconds": 1.5, "skip": 1})
+    later = rng.choice((0.0, rng.uniform(0.1, 1.0)))  # so that a highstate has begun
     return [
         Client(one, (Ask("create", name, _web(rng)), Ask("deploy", name, "feature/cart", "ended"))),
-        Client(two, (Ask("cancel", name, wait="deploying"), Ask("retry", name, wait="failed"))),
+        Client(two, (Ask("cancel", name, wait="deploying", later=later), Ask("retry", name, wait="failed"))),
     ], [slow] if rng.random() < 0.5 else []
 
 
