@@ -39,14 +39,24 @@ def below(seen: Accepted, outcome: Reply, mention: tuple[str, ...], details: boo
 
 
 def of_environment(world: World, event: Event, notice: Notice) -> tuple[Reply, str]:
-    """Something that is no operation: extended, or about to end. → it, and the environment's owner."""
+    """Something that is no operation: extended, about to end, or degraded. → it, and the environment's owner."""
     try:
         view = environments.show(world, event.environment)
     except NotFound:
         return cards.note(f"{event.environment} has ended in the meantime."), ""
     if notice is Notice.EXTENDED:
         return cards.note(f"{event.actor} extended {view.name}; it expires in {cards.left(view.expires_in_s)}."), ""
+    if notice is Notice.DEGRADED:
+        return _degraded(view), ""
     return _warning(view, event, world.clock.now()), view.owner
+
+
+def _degraded(view: EnvironmentView) -> Reply:
+    """What has died, as it is by now: it may have come back since, or somebody may be mending it already."""
+    if view.degraded is None:
+        return cards.note(f"{view.name} had lost a server for a while; it is {view.status} now.")
+    heal = Button(label="Make it anew", command=f"retry {view.name}", style="primary")
+    return Reply(title=f"{view.name} is degraded", tone=Tone.WARNING, lines=(view.degraded,), buttons=(heal,))
 
 
 def _warning(view: EnvironmentView, event: Event, now: datetime) -> Reply:

@@ -26,6 +26,7 @@ class Notice(StrEnum):
     CANCELLED = "cancelled"
     EXTENDED = "extended"
     EXPIRING = "expiring"
+    DEGRADED = "degraded"
 
 
 _DONE = {
@@ -35,7 +36,11 @@ _DONE = {
     Kind.TERMINATE: Notice.TERMINATED,
     Kind.TERMINATE_SERVER: Notice.SERVER_TERMINATED,
 }
-_OF_ENVIRONMENTS = {"environment.extended": Notice.EXTENDED, "environment.expiring": Notice.EXPIRING}
+_OF_ENVIRONMENTS = {
+    "environment.extended": Notice.EXTENDED,
+    "environment.expiring": Notice.EXPIRING,
+    "environment.lost_servers": Notice.DEGRADED,
+}
 
 
 def notice_of(event: Event, operation: Operation | None) -> Notice | None:

@@ -100,9 +100,9 @@ def _decide(ledger: Ledger, run: str, seen: dict[str, Any]) -> list[dict[str, st
     ledger.reaper.alone()
     actions = compare(ledger, seen, now)
     ledger.reaper.set_sightings(sighted(actions))
-    for action in actions:
-        if action.due:
-            _mark(ledger, action)
+    marked = [_mark(ledger, action) for action in actions if action.due]
+    for environment in dict.fromkeys(filter(None, marked)):  # told once, however many of its servers died
+        ledger.tell(environment, SWEEPER, "environment.lost_servers")
     ledger.reaper.change_run(run, result={"leaks": [told(action) for action in actions]})
     return [_removal(action) for action in actions if action.due and action.kind is LeakKind.REMOVE]
 
@@ -113,16 +113,18 @@ def _removal(action: LeakAction) -> dict[str, str]:
     return {"server": action.subject, "operation": str(ULID.from_datetime(action.seen_since))}
 
 
-def _mark(ledger: Ledger, action: LeakAction) -> None:
+def _mark(ledger: Ledger, action: LeakAction) -> str | None:
+    """→ the id of the environment that has lost this server just now; None otherwise."""
     server = ledger.server(action.subject)
     if server is None or action.kind not in (LeakKind.DEGRADE, LeakKind.RECOVER):
-        return
+        return None
     if action.kind is LeakKind.DEGRADE:
         changes: dict[str, Any] = {"degraded": action.reason, "degraded_since": action.seen_since}
         ledger.mark_server(server.environment, server.name, SWEEPER, "server.degraded", **changes)
-    else:
-        changes = {"degraded": None, "degraded_since": None}
-        ledger.mark_server(server.environment, server.name, SWEEPER, "server.recovered", **changes)
+        return server.environment
+    changes = {"degraded": None, "degraded_since": None}
+    ledger.mark_server(server.environment, server.name, SWEEPER, "server.recovered", **changes)
+    return None
 
 
 def _remove(server: str, operation: str) -> dict[str, str]:

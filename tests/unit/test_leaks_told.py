@@ -10,6 +10,7 @@ import requests
 
 from orchestrator.chat import cards
 from orchestrator.chat.plain import text
+from orchestrator.chat.replies import Reply
 from orchestrator.cli import reap
 from orchestrator.commands import environments, reaper, servers, tokens
 from orchestrator.engine import schedule as scheduler
@@ -255,3 +256,45 @@ def test_cards_of_what_is_degraded(stage: Stage, salt: InstantSalt, brine: Brine
         cards.schedule(reaper.jobs(stage.world), zone=stage.world.access.current().access.zone_of(OLGA.person))
     )
     assert "1 server degraded" in scheduled
+
+
+def told_of_cart(stage: Stage) -> list[Reply]:
+    found = [each.now for each in stage.chat.shown() if each.now.title.startswith("cart")]
+    return [reply for reply in found if "ready, after" not in reply.title]
+
+
+def created_and_told(stage: Stage) -> None:
+    created(stage)
+    stage.until(lambda: any(each.now.title.startswith("cart is ready") for each in stage.chat.shown()))
+
+
+def test_its_room_is_told_once_of_all_that_died_with_a_button_that_heals(
+    stage: Stage, salt: InstantSalt, brine: Brine
+) -> None:
+    created_and_told(stage)
+    salt.silent |= {"cart-api-1", "cart-web-1"}
+    for _ in range(3):
+        brine("leaks", "--fix")
+    stage.until(lambda: told_of_cart(stage))
+    (reply,) = told_of_cart(stage)
+    assert reply.title == "cart is degraded"
+    since = "its minion does not answer, since 2026-11-02 12:06 UTC"
+    assert reply.lines == (f"cart-api-1: {since}; cart-web-1: {since}.",)
+    assert [(button.label, button.command) for button in reply.buttons] == [("Make it anew", "retry cart")]
+    stage.chat.say("UA", reply.buttons[0].command)
+    stage.until(lambda: environments.show(stage.world, "cart").degraded is None)
+    assert [reply.title for reply in told_of_cart(stage)].count("cart is degraded") == 1
+
+
+def test_what_is_told_late_is_told_as_it_is_by_then(stage: Stage, salt: InstantSalt, brine: Brine) -> None:
+    created_and_told(stage)
+    stage.chat.down = True
+    salt.silent.add("cart-web-1")
+    for _ in range(2):
+        brine("leaks", "--fix")
+    salt.silent.clear()
+    brine("leaks", "--fix")
+    stage.chat.down = False
+    stage.until(lambda: told_of_cart(stage))
+    (reply,) = told_of_cart(stage)
+    assert reply.title == "cart had lost a server for a while; it is ready now."
