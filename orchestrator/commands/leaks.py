@@ -12,6 +12,7 @@ from orchestrator.ports import JobRun, Ledger, SaltRefused
 
 from . import permissions
 from .leak_views import Leaks
+from .operations import admit
 from .runs import leak_view, planned, run_view
 from .views import RunView
 from .world import World
@@ -36,8 +37,10 @@ def found(world: World) -> Leaks:
 
 
 def sweep_now(world: World, actor: Actor) -> RunView:
-    """Start a sweep, or join the one that is under way. NotAllowed below ops."""
+    """Start a sweep, or join the one that is under way. NotAllowed below ops; Unavailable when this process is about to
+    end."""
     permissions.check(world, actor, Act.SWEEP)
+    admit(world)
     with world.store.transaction() as ledger:
         ledger.reaper.alone()
         running = next((each for each in ledger.reaper.open_runs() if each.job == _JOB), None)

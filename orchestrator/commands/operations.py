@@ -147,11 +147,11 @@ def replayed(world: World, asking: Asking) -> Accepted | None:
         with world.store.transaction() as ledger:
             if (known := _replayed(world, ledger, asking)) is not None:
                 return known
-    _admit(world)
+    admit(world)
     return None
 
 
-def _admit(world: World) -> None:
+def admit(world: World) -> None:
     """Raises Unavailable when this process is about to end: what began now would only be cut off."""
     if world.stopping.is_set():
         sentence = "Brinepool is about to stop, or to be started anew; ask again in a few seconds."
@@ -174,7 +174,7 @@ def accept(world: World, asking: Asking, ask: Callable[[Ledger], tuple[Operation
     was faster it is asked again, so that it says what they are doing. The same key at the same moment is one operation.
     Unavailable when this process is about to end.
     """
-    _admit(world)
+    admit(world)
     for _ in range(_ATTEMPTS):
         try:
             with world.store.transaction() as ledger:

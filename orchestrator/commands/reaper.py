@@ -15,6 +15,7 @@ from orchestrator.engine import sights
 from orchestrator.ports import JobRun, Ledger
 
 from . import find, permissions
+from .operations import admit
 from .runs import run_view
 from .show import environment_view
 from .views import ActionView, EnvironmentView, HoldEnvironment, JobView, Plan, ProtectEnvironment, RunView
@@ -37,8 +38,9 @@ def plan(world: World) -> Plan:
 
 
 def reap_now(world: World, actor: Actor) -> RunView:
-    """Start a run for this moment. NotAllowed below ops."""
+    """Start a run for this moment. NotAllowed below ops; Unavailable when this process is about to end."""
     permissions.check(world, actor, Act.REAP)
+    admit(world)
     now = world.clock.now()
     run = JobRun(schedule.run_id("reap", now), "reap", now, now)
     with world.store.transaction() as ledger:

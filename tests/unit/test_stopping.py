@@ -10,8 +10,9 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from orchestrator.commands import World, cancelling, environments, health, operations, servers
+from orchestrator.commands import World, cancelling, environments, health, leaks, operations, reaper, servers
 from orchestrator.commands.views import CreateServer, Deploy, Extend, Terminate
+from orchestrator.domain.environment import Actor
 from orchestrator.domain.errors import Unavailable
 from orchestrator.web import serve
 from orchestrator.web.app import create_app
@@ -23,6 +24,7 @@ from tests.fakes.saltapi import FakeSaltApi
 from tests.programs import ALICE, BOB, ended, shop
 from tests.unit.doors import TOKEN, Stage
 
+OLGA = Actor("olga", "cli")
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -40,6 +42,8 @@ def test_nothing_new_is_begun_and_what_was_accepted_is_told_again(world: World, 
         lambda: environments.terminate(world, ALICE, "cart-test", Terminate()),
         lambda: servers.terminate(world, ALICE, "cart-test-api-1", Terminate()),
         lambda: cancelling.cancel(world, BOB, "cart-test"),
+        lambda: reaper.reap_now(world, OLGA),
+        lambda: leaks.sweep_now(world, OLGA),
     ):
         with pytest.raises(Unavailable, match="is about to stop") as refused:
             begin()
