@@ -6,7 +6,7 @@ It keeps a diary of what it was made to do: highstates and starts of apps, for t
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ class ChaosSalt(FakeSalt):
         with self.lock:
             for machine in self.machines.values():
                 machine.up = False
-                machine.killed |= machine.running
+                self._lose(machine, machine.running)
                 machine.seen.clear()
                 machine.running.clear()
                 machine.applying = ""
@@ -193,7 +193,7 @@ class ChaosSalt(FakeSalt):
             found = self.machines.get(instance.name)
             if found is not None and found.log == instance.id:
                 found.up = False
-                found.killed |= found.running
+                self._lose(found, found.running)
                 del self.machines[instance.name]
 
     def _making(self) -> float:
@@ -238,12 +238,25 @@ class ChaosSalt(FakeSalt):
         for state in states.values():
             self._closing.wait(self.durations.state + (slow.seconds if slow else 0.0))
             if jid in machine.killed:
-                run.end = "lost"
+                run.end = "lost"  # unless it was known at once, as it is of one that had begun
                 break
             if state["__id__"] == "service" and state["result"]:
                 self._run_app(machine, record)
             self.fire(f"salt/job/{jid}/prog/{machine.server}/{state['__run_num__']}", progress_of(state, len(states)))
         return states, 0 if all(state["result"] for state in states.values()) else 2
+
+    def _kill(self, machine: Machine, jid: str) -> str:
+        with self.lock:
+            said = super()._kill(machine, jid)
+            self._lose(machine, machine.killed)
+            return said
+
+    def _lose(self, machine: Machine, jids: Set[str]) -> None:
+        """These jobs end at this moment, whatever the threads that stand for them wait for."""
+        machine.killed |= jids
+        for run in list(self.highstates):
+            if run.server == machine.server and run.jid in jids and run.end == "running":
+                run.end = "lost"
 
     def _run_app(self, machine: Machine, record: Record) -> None:
         """The app is started when it does not run, or is to run something else now."""
