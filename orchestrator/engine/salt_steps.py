@@ -5,7 +5,8 @@ What goes wrong is returned as `{"failure": {...}}`, never raised: a checkpointe
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -56,6 +57,7 @@ Data = dict[str, Any]
 _SILENCE = timedelta(seconds=12)  # a busy minion reports its first state well within this
 _PING = 15.0  # seconds a minion gets to answer when its job stays silent
 _RUNNER = 60.0  # seconds
+_KILL_AGAIN = 0.5  # seconds
 _MANY = 10_000  # more events than an operation has
 
 
@@ -114,9 +116,10 @@ def submit_highstate(operation: str, server: str, jid: str, until: str) -> Data:
     """Hand the highstate to the minion under `jid`. → {} or {"failure"}.
 
     A job that an earlier process may have handed over already is first asked for: a minion that was restarted in
-    between has forgotten the jid and would run it a second time.
+    between has forgotten the jid and would run it a second time. Nobody knows whether one that is not wanted any more
+    was handed over, so it is ended, too.
     """
-    salt, chosen = current().salt, current().chosen
+    salt, chosen, deadline = current().salt, current().chosen, parse(until)
 
     def attempt() -> Data:
         _wanted(operation)
@@ -125,7 +128,8 @@ def submit_highstate(operation: str, server: str, jid: str, until: str) -> Data:
         salt.submit(server, jid, "highstate")
         return {}
 
-    return _patiently(attempt, operation, server, parse(until), SUBMITTING)
+    with _ended_if_superseded(operation, server, jid, deadline):
+        return _patiently(attempt, operation, server, deadline, SUBMITTING)
 
 
 def follow_highstate(operation: str, server: str, jid: str, until: str) -> Data:
@@ -153,15 +157,12 @@ def follow_highstate(operation: str, server: str, jid: str, until: str) -> Data:
                 heard.set()  # ask once only
                 if not current().salt.minion_started(server, _PING):
                     return {"failure": never_started(server, _took(since), _boot_log(server), _catalogue()).to_data()}
-        _kill(operation, server, jid)
+        _kill(operation, server, jid, deadline)
         waited, reached = _allowed(operation, FOLLOWING), _reached(operation, server)
         return {"failure": no_return(server, waited, _boot_log(server), _catalogue(), reached).to_data()}
 
-    try:
+    with _ended_if_superseded(operation, server, jid, deadline):
         return _patiently(attempt, operation, server, deadline, FOLLOWING)
-    except Superseded:
-        _kill(operation, server, jid)
-        raise
 
 
 def let_another_end(operation: str) -> Data:
@@ -244,16 +245,37 @@ def _answered(operation: str, server: str) -> None:
         current().hub.notify()
 
 
-def _kill(operation: str, server: str, jid: str) -> None:
-    """End a highstate that nobody waits for any more; not on a server that is about to go anyway."""
+@contextmanager
+def _ended_if_superseded(operation: str, server: str, jid: str, deadline: datetime) -> Iterator[None]:
+    try:
+        yield
+    except Superseded:
+        _kill(operation, server, jid, deadline)
+        raise
+
+
+def _kill(operation: str, server: str, jid: str, deadline: datetime) -> None:
+    """End a highstate that nobody waits for any more; not on a server that is about to go anyway.
+
+    While Salt does not answer it is tried again, until the moment at which the job should have ended by itself.
+    """
+    while _stays(operation):
+        try:
+            current().salt.kill(server, jid)
+        except (SaltRefused, Unavailable) as error:
+            if isinstance(error, Unavailable) and (left := seconds_until(deadline)) > 0:
+                current().stopping.wait(min(_KILL_AGAIN, left))
+                pause_if_stopping()
+                continue
+            log.warning("the highstate %s on %s could not be ended: %s", jid, server, error)
+        return
+
+
+def _stays(operation: str) -> bool:
+    """Whether its environment is not on its way out."""
     with current().store.transaction() as ledger:
         _, environment = context(ledger, operation)
-    if environment.status in (EnvironmentStatus.TERMINATING, EnvironmentStatus.TERMINATED):
-        return
-    try:
-        current().salt.kill(server, jid)
-    except (SaltRefused, Unavailable) as error:
-        log.warning("the highstate %s on %s could not be ended: %s", jid, server, error)
+    return environment.status not in (EnvironmentStatus.TERMINATING, EnvironmentStatus.TERMINATED)
 
 
 def _refusal(server: str, refused: SaltRefused) -> Failure:

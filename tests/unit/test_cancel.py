@@ -10,7 +10,7 @@ import pytest
 from orchestrator.commands import World, cancelling, environments, operations, servers
 from orchestrator.commands.views import Accepted, Deploy, Terminate
 from orchestrator.domain.environment import Actor
-from orchestrator.domain.errors import Conflict, NotAllowed, NotFound
+from orchestrator.domain.errors import Conflict, NotAllowed, NotFound, Unavailable
 from orchestrator.engine import configure, create, slots
 from orchestrator.ports import Ledger, Superseded
 from tests import postgres
@@ -90,6 +90,43 @@ def test_cancelling_a_deploy_in_a_highstate_leaves_it_failed_and_ends_the_highst
     slow_states(fake, 0.005)
     assert ended(world, environments.deploy(world, BOB, "cart-test", what)).state == "succeeded"
     assert environments.show(world, "cart-test").status == "ready"
+
+
+def test_a_highstate_is_ended_though_salt_is_away_when_it_is_cancelled(
+    world: World, fake: FakeSaltApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(world, environments.create(world, ALICE, shop(counts={"web": 1})))
+    slow_states(fake, 5.0)
+    tried, kill = list[str](), world.salt.kill
+
+    def at_the_third_time(server: str, jid: str) -> None:
+        tried.append(jid)
+        if len(tried) < 3:
+            raise Unavailable("salt-unreachable", "Nothing listens.")
+        kill(server, jid)
+
+    monkeypatch.setattr(world.salt, "kill", at_the_third_time)
+    under_way(world, fake, lambda: environments.deploy(world, ALICE, "cart-test", Deploy(what="web/feature/cart")))
+    cancelling.cancel(world, BOB, "cart-test")
+    wait_until(lambda: idle(fake), 10)
+    assert len(set(tried)) == 1
+
+
+def test_a_highstate_is_ended_though_nobody_knows_whether_it_was_begun(
+    world: World, fake: FakeSaltApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(world, environments.create(world, ALICE, shop(counts={"web": 1})))
+    slow_states(fake, 5.0)
+    submit = world.salt.submit
+
+    def unanswered(server: str, jid: str, function: str) -> None:
+        submit(server, jid, function)
+        raise Unavailable("salt-unanswered", "salt-api does not answer in time.")
+
+    monkeypatch.setattr(world.salt, "submit", unanswered)
+    under_way(world, fake, lambda: environments.deploy(world, ALICE, "cart-test", Deploy(what="web/feature/cart")))
+    cancelling.cancel(world, BOB, "cart-test")
+    wait_until(lambda: idle(fake), 10)
 
 
 def test_the_next_deploy_waits_for_the_end_of_the_highstate_that_was_cancelled(world: World, fake: FakeSaltApi) -> None:
