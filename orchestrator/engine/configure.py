@@ -8,8 +8,9 @@ from orchestrator.domain.failures import Failure, leading, no_return
 from orchestrator.domain.lifecycle import ServerStatus
 from orchestrator.ports import Ledger
 
+from .highstate_steps import follow_highstate, let_another_end, submit_highstate
+from .machine_steps import await_minion
 from .runtime import current, record, remote
-from .salt_steps import await_minion, follow_highstate, let_another_end, submit_highstate
 from .slots import await_turn, no_turn, queue_deadline
 from .stories import context, fail_server, server_of, server_story
 

@@ -9,8 +9,8 @@ from orchestrator.domain.lifecycle import EnvironmentStatus, ServerStatus
 from orchestrator.ports import Ledger
 
 from .configure import boot_and_configure_server, boot_deadline, configure_deadline, configure_server
+from .machine_steps import clear_machine, create_machine, wire
 from .runtime import current, in_parallel, record, remote
-from .salt_steps import clear_machine, create_machine, wire
 from .slots import await_turn, end_turn, line_up, no_turn, queue_deadline
 from .stories import begin, context, fail_refused, fail_server, finish, operation_story, server_of, server_story
 

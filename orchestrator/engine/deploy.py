@@ -6,8 +6,8 @@ from orchestrator.domain.lifecycle import EnvironmentStatus
 from orchestrator.ports import Ledger
 
 from .configure import configure_deadline, configure_server
+from .machine_steps import wire
 from .runtime import in_parallel, record, remote
-from .salt_steps import wire
 from .stories import begin, context, fail_refused, finish, operation_story
 
 

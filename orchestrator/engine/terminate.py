@@ -10,8 +10,8 @@ from orchestrator.domain.wiring import dependents, siblings
 from orchestrator.ports import Ledger
 
 from .configure import configure_deadline, configure_server
+from .machine_steps import destroy_machine, wire
 from .runtime import current, in_parallel, record, remote
-from .salt_steps import destroy_machine, wire
 from .stories import context, fail_refused, finish, operation_story, server_story
 
 

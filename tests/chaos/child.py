@@ -64,12 +64,13 @@ def main(start: Start) -> None:
 
 def hurry() -> None:
     """Believe less long in silence: a round takes seconds. Nothing else about Brinepool is changed."""
-    from orchestrator.engine import configure, runtime, salt_steps, schedule
+    from orchestrator.engine import configure, highstate_steps, machine_steps, patience, runtime, schedule, slots
 
-    runtime.SLICE = salt_steps.SLICE = 0.5
-    salt_steps._SILENCE = timedelta(seconds=2)
-    salt_steps._PING = 5.0
-    salt_steps._RUNNER = 2.0
+    for module in (runtime, patience, machine_steps, highstate_steps, slots):
+        module.SLICE = 0.5  # type: ignore[attr-defined]
+    highstate_steps._SILENCE = timedelta(seconds=2)
+    highstate_steps._PING = 5.0
+    patience._RUNNER = 2.0
     configure._PATIENCE = 40
     schedule.TICK_S = 5
 

@@ -50,9 +50,9 @@ def _no_guard_of_writes() -> None:
 
 
 def _no_look_whether_wanted() -> None:
-    from orchestrator.engine import salt_steps, stories
+    from orchestrator.engine import machine_steps, patience, stories
 
-    salt_steps.still_in_charge = stories.still_in_charge = _nothing
+    machine_steps.still_in_charge = patience.still_in_charge = stories.still_in_charge = _nothing
 
 
 def _no_start_of_forgotten() -> None:
@@ -69,17 +69,17 @@ def _no_resuming() -> None:
 
 def _jid_in_memory_only() -> None:
     """Each process chooses a job id of its own for the same job, as if none had been written down before."""
-    from orchestrator.engine import configure, salt_steps
+    from orchestrator.engine import configure, highstate_steps, runtime
 
     mine: dict[str, str] = {}
 
     def own(jid: str) -> str:
         if jid not in mine:
-            mine[jid] = salt_steps.current().salt.new_jid()
-            salt_steps.current().chosen.add(mine[jid])
+            mine[jid] = runtime.current().salt.new_jid()
+            runtime.current().chosen.add(mine[jid])
         return mine[jid]
 
-    submit, follow = salt_steps.submit_highstate, salt_steps.follow_highstate
+    submit, follow = highstate_steps.submit_highstate, highstate_steps.follow_highstate
 
     def submit_highstate(operation: str, server: str, jid: str, *more: Any) -> Any:
         return submit(operation, server, own(jid), *more)
@@ -91,9 +91,9 @@ def _jid_in_memory_only() -> None:
 
 
 def _no_look_for_the_jid() -> None:
-    from orchestrator.engine import salt_steps
+    from orchestrator.engine import highstate_steps
 
-    salt_steps._is_known = lambda *_: False
+    highstate_steps._is_known = lambda *_: False
 
 
 def _no_find_job() -> None:
@@ -163,20 +163,20 @@ def _failed_delete_is_gone() -> None:
 
 
 def _cancelled_jobs_go_on() -> None:
-    from orchestrator.engine import salt_steps
+    from orchestrator.engine import highstate_steps
 
-    salt_steps._kill = _nothing
+    highstate_steps._kill = _nothing
 
 
 def _no_waiting_for_another() -> None:
-    from orchestrator.engine import salt_steps
+    from orchestrator.engine import highstate_steps
 
-    told = salt_steps._told
+    told = highstate_steps._told
 
     def hasty(*args: Any) -> Any:
         return {key: value for key, value in told(*args).items() if key != "busy"}
 
-    salt_steps._told = hasty
+    highstate_steps._told = hasty
 
 
 # On the master

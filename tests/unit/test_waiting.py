@@ -11,7 +11,7 @@ from orchestrator.cli import progress as shown_by
 from orchestrator.commands import World, environments, health, operations
 from orchestrator.commands.views import Accepted, ProgressView, Terminate
 from orchestrator.domain.errors import Unavailable
-from orchestrator.engine import salt_steps
+from orchestrator.engine import patience
 from orchestrator.engine.waiting import Outages
 from tests import programs
 from tests.fakes.instant import InstantSalt
@@ -132,7 +132,7 @@ def test_an_operation_that_ends_at_its_deadline_does_not_say_that_it_goes_on(
     world: World, salt: Away, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accepted = begun_while_away(world, salt, UNREACHABLE)
-    monkeypatch.setattr(salt_steps, "seconds_until", lambda _: 0.0)
+    monkeypatch.setattr(patience, "seconds_until", lambda _: 0.0)
     assert ended(world, accepted).state == "failed"
     assert [step.phase for step in told(world, accepted)] == ["waiting"]
     assert environments.show(world, "cart-test").waiting_for is None
