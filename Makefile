@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev peers demo test lint check failures failures-record format bench chaos down lock clean
+.PHONY: help setup setup-dev peers demo test lint check test-all failures failures-record format bench chaos down lock clean
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,11 @@ peers: setup-dev ## Real chat peers for the tests: Synapse, Errbot, Hubot (the l
 	@$(BIN)/python -m tests.peers.install
 	@if command -v npm >/dev/null; then $(BIN)/python -m tests.peers.hubot; fi
 
-test: setup-dev ## Every test that this machine can run
+test: setup-dev ## The tests that this machine can run, but for those that take minutes each
+	@$(BIN)/pytest --numprocesses 4 -m 'not stack and not long'
+	@$(BIN)/pytest -m 'stack and not long'
+
+test-all: setup-dev ## Every test that this machine can run
 	@$(BIN)/pytest --numprocesses 4 -m 'not stack or patient'
 	@$(BIN)/pytest -m 'stack and not patient'
 
@@ -28,7 +32,7 @@ lint: setup-dev ## Format, lint, types and layers
 	@$(BIN)/lint-imports --no-logo
 
 check: lint ## The same, and the fast tests
-	@$(BIN)/pytest -q --numprocesses 4 tests/unit
+	@$(BIN)/pytest -q --numprocesses 4 -m 'not long' tests/unit
 
 failures: setup-dev ## How well the recorded failures of Salt are told
 	@$(BIN)/python -m tests.failures.table

@@ -254,6 +254,7 @@ def files_of(watched: Watched) -> Iterable[Path]:
     return (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)  # twenty deploys one after the other
 def test_whatever_fails_no_secret_is_anywhere_but_on_its_own_machine(watched: Watched) -> None:
     home, secrets = watched.stack.home, watched.secrets

@@ -75,6 +75,7 @@ def broken(stack: RunningStack, name: str, branch: str) -> list[str]:
     return [made, shown]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)  # one of them is asked for its health for two minutes
 def test_three_broken_branches_are_each_told_on_a_phone_with_the_line_of_the_app_that_tells(
     stack: RunningStack, env: None

@@ -132,6 +132,7 @@ def assert_nothing_is_left(stack: RunningStack, sockets: set[Path]) -> None:
 
 
 @pytest.mark.patient
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_an_environment_is_warned_about_extended_warned_about_again_reaped_and_reported(
     stack: RunningStack, console: Listener, capsys: pytest.CaptureFixture[str]

@@ -32,7 +32,8 @@ from tests.fakes.chat import LOUNGE, MemoryChat
 from tests.fakes.instant import InstantSalt, Travelling
 from tests.unit.reaper_stage import OLGA, D, H, M, Stage, all_runs, settings_for, staged
 
-pytestmark = pytest.mark.timeout(900)  # two minutes of computing, which a machine with much else to do takes long for
+# Two minutes of computing, which a machine with much else to do takes long for.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 PEOPLE, ENVIRONMENTS = 50, 400
 BEGIN, END = datetime(2026, 10, 5, tzinfo=UTC), datetime(2026, 11, 5, tzinfo=UTC)  # the clocks change on 25 October

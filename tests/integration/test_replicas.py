@@ -22,7 +22,7 @@ from tests.postgres import Postgres
 from tests.programs import BRANCHES
 from tests.replicas import Fleet, Process, wait_for
 
-pytestmark = pytest.mark.timeout(600)  # a dozen processes on a machine that has much to do
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # a dozen processes on a machine that has much to do
 
 ENVIRONMENTS = 10
 SERVERS = 2 * ENVIRONMENTS

@@ -6,12 +6,15 @@ How quickly they are acknowledged is measured by the benchmark (`python -m bench
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.chat import rush
 
 PHASES = ["booting", "configuring", "ready"]
 PHASE = re.compile("|".join(PHASES))
 
 
+@pytest.mark.long
 def test_a_rush_keeps_order_and_limits(tmp_path: Path) -> None:
     seen = rush.rush(tmp_path)
     assert seen.running == rush.OPERATIONS, "the operations ended before the commands were made"
