@@ -1,7 +1,8 @@
 """What one server process bears: many environments at once, and many events; with its memory before and after.
 
 Salt is the fake one, in this process; Brinepool is another process, as it is in life. How soon the fake can hand its
-events over is in the figures, so a reader that does nothing but count them is measured on the same events.
+events over is in the figures, so a reader that does nothing but count them is measured on the same events, too, when
+Brinepool has ended.
 """
 
 import contextlib
@@ -61,7 +62,7 @@ def _round(folder: Path) -> dict[str, float]:
         created = child.memory_mb()
         handled = _time_of(lambda: _fire(api, events), lambda: child.events(), len(events))
         after = child.memory_mb()
-        counted = ending.enter_context(_counter(api))
+    with FakeSaltApi() as api, _counter(api) as counted:  # by itself, as Brinepool was
         counting = _time_of(lambda: _fire(api, events), lambda: counted[0], len(events))
     return {
         "operations per minute": ENVIRONMENTS / took * 60,

@@ -26,7 +26,7 @@ def fake_rounds(
 ) -> Iterator[Outcome | str]:
     """Carry out these rounds on fake worlds; a text is what broke a lane.
 
-    No new round begins after `until`, if `enough` says so, or once a mutation was noticed.
+    No new round begins after `until`, if `enough` says so, once a mutation was noticed, or when nobody asks for more.
     """
     context = multiprocessing.get_context("spawn")
     outcomes: Queue[Outcome | str | None] = context.Queue()
@@ -38,16 +38,19 @@ def fake_rounds(
     for process in processes:
         process.start()
     left = len(processes)
-    while left:
-        if (outcome := outcomes.get()) is None:
-            left -= 1
-        else:
-            yield outcome
-            violated = not isinstance(outcome, str) and outcome.violations
-            if (time.time() > until and enough()) or (mutation and violated):
-                stop.set()  # what a mutation left over would be found again and again
-    for process in processes:
-        process.join()
+    try:
+        while left:
+            if (outcome := outcomes.get()) is None:
+                left -= 1
+            else:
+                yield outcome
+                violated = not isinstance(outcome, str) and outcome.violations
+                if (time.time() > until and enough()) or (mutation and violated):
+                    stop.set()  # what a mutation left over would be found again and again
+    finally:
+        stop.set()
+        for process in processes:
+            process.join()
 
 
 def _lane(
