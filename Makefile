@@ -17,7 +17,7 @@ peers: setup-dev ## Real chat peers for the tests: Synapse, Errbot, Hubot (the l
 	@$(BIN)/python -m tests.peers.install
 	@if command -v npm >/dev/null; then $(BIN)/python -m tests.peers.hubot; fi
 
-test: setup-dev ## The tests that this machine can run, but for those that take minutes each
+test: setup-dev ## The tests that this machine can run, but for the long ones
 	@$(BIN)/pytest --numprocesses 4 -m 'not stack and not long'
 	@$(BIN)/pytest -m 'stack and not long'
 

@@ -131,6 +131,7 @@ def test_a_failed_create_keeps_the_healthy_servers_and_terminates_to_nothing(sta
     assert not any(traces(stack, "sick").values()), traces(stack, "sick")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", ["brinepool", "salt-api", "salt-master"])
 def test_a_part_that_is_killed_in_the_middle_of_a_create_costs_only_seconds(
     stack: RunningStack, env: None, program: str

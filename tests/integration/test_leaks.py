@@ -12,6 +12,8 @@ from tests.embedded import RunningStack, wait_for
 
 from .test_brinepool import answer, brine, created, env, of_role, page, traces
 
+pytestmark = pytest.mark.long
+
 __all__ = ["env"]  # a fixture
 STRANGER = "lost-web-1"  # a name like ours
 

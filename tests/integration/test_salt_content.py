@@ -14,6 +14,8 @@ from orchestrator.domain.template import Template
 from orchestrator.settings import CHECKOUT
 from tests.embedded import RunningStack, wait_for
 
+pytestmark = pytest.mark.long
+
 SECRET = "sample-only-not-a-password"  # in envfiles/shop/api.env
 OPERATIONS = iter(f"01KB{number:022d}" for number in range(1, 100))
 

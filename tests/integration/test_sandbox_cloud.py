@@ -11,6 +11,8 @@ from tests import records
 from tests.contract.legs import SHOP
 from tests.embedded import wait_for
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def server(stack):

@@ -6,6 +6,8 @@ import pytest
 
 from tests.embedded import Machine, wait_for
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def machine(running_stack):

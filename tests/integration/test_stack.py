@@ -11,6 +11,8 @@ from orchestrator.embedded import home, networks
 from orchestrator.embedded import stack as embedded
 from orchestrator.settings import CHECKOUT, Settings
 
+pytestmark = pytest.mark.long
+
 PROGRAMS = ("supervisord", "salt-master", "salt-api", "brinepool")
 
 

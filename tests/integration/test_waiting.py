@@ -24,6 +24,8 @@ from tests.embedded import RunningStack, wait_for
 
 from .test_brinepool import answer, brine, created, env, of_role, page, traces
 
+pytestmark = pytest.mark.long
+
 __all__ = ["env"]  # the fixture
 
 # What is promised, in seconds.
