@@ -1,8 +1,10 @@
 """What one round does and what is done to it: made from the seed and its number alone, so it can be repeated."""
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 FAKE, REAL = "fake", "real"
 PEOPLE = ("alice", "bob", "carol")
@@ -84,6 +86,11 @@ class Round:
     kills: tuple[Kill, ...]
     faults: tuple[Fault, ...]
     excused: frozenset[str]
+
+
+def numbers_of(phases: Sequence[str], after: int, count: int) -> list[int]:
+    """The first `count` numbers from `after` on of rounds that are about one of these phases."""
+    return list(islice((number for number in itertools.count(after) if PHASES[number % len(PHASES)] in phases), count))
 
 
 def plan_round(seed: int, number: int, world: str = FAKE) -> Round:

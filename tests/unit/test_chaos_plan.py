@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.plan import FAKE, PHASES, REAL, plan_round
+from tests.chaos.plan import FAKE, PHASES, REAL, numbers_of, plan_round
 from tests.chaos.verify import Run, Seen, Start, Violation, empty, steady
 
 OPERATION = "01KB0000000000000000000001"
@@ -39,6 +39,12 @@ def test_a_plan_is_made_from_the_seed_alone(world: str) -> None:
     assert plans != [plan_round(8, number, world) for number in range(50)]
     assert {plan.focus for plan in plans} == set(PHASES)
     assert all(plan.clients and plan.kills for plan in plans)
+
+
+def test_more_rounds_for_phases_that_were_missed_are_about_those() -> None:
+    numbers = numbers_of(["removing", "retrying"], after=42, count=8)
+    assert (len(numbers), numbers[0]) == (8, 46)
+    assert {plan_round(7, number).focus for number in numbers} == {"removing", "retrying"}
 
 
 def test_every_kind_of_harm_is_planned() -> None:
