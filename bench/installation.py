@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 
 from orchestrator.domain.errors import NotFound
-from orchestrator.embedded import networks, saltconfig, stack
-from orchestrator.embedded.home import Home, find
+from orchestrator.embedded import saltconfig, stack
+from orchestrator.embedded.home import Home, find, release
 from orchestrator.settings import Settings, load
 
 Say = Callable[[str], None]
@@ -92,8 +92,7 @@ def _remove(settings: Settings, say: Say) -> None:
         with suppress(NotFound):  # when it did not come as far as that
             home = find(settings)
             stack.down(settings, say)
-            networks.release(home.root, home.network)
-            shutil.rmtree(home.sockets, ignore_errors=True)
+            release(home)
         shutil.rmtree(settings.home)
 
 

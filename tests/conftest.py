@@ -1,7 +1,6 @@
 """Fixtures that several parts of the suite share."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from hypothesis import settings as hypothesis
 from salt._logging import impl as salt_logging
 
 from orchestrator.commands import World
-from orchestrator.embedded import home, networks, stack
+from orchestrator.embedded import home, stack
 from orchestrator.settings import CHECKOUT, Settings
 from tests import postgres, programs
 from tests.embedded import RunningStack
@@ -82,8 +81,7 @@ def start_stack(
         minions |= {returned.parent.name for returned in (one.home.salt / "cache" / "jobs").glob("*/*/*/return.p")}
         stack.down(one.settings, one.said.append)
         left = one.processes()
-        shutil.rmtree(one.home.sockets, ignore_errors=True)
-        networks.release(one.home.root, one.home.network)
+        home.release(one.home)
         assert left == []
 
 

@@ -1,7 +1,6 @@
 """Brinepools that are processes of their own, on one PostgreSQL and over one fake salt-api."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -192,6 +191,4 @@ def _give_back(root: Path) -> None:
     """What a home has claimed outside of itself."""
     network = networks.recorded_in(root / "home.json")
     if network is not None:
-        claimed = home.Home.of(Settings(home=root), network)
-        networks.release(root, network)
-        shutil.rmtree(claimed.sockets, ignore_errors=True)
+        home.release(home.Home.of(Settings(home=root), network))

@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import secrets as random
+import shutil
 import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -152,6 +153,12 @@ def find(settings: Settings) -> Home:
     if network is None:
         raise NotFound("no-home", f"There is no installation in {settings.home}; run brine up, or set BRINE_HOME.")
     return Home.of(settings, network)
+
+
+def release(home: Home) -> None:
+    """Give back what a home holds outside of its folder, its network and its sockets, before it is removed."""
+    networks.release(home.root, home.network)
+    shutil.rmtree(home.sockets, ignore_errors=True)
 
 
 def _network(root: Path) -> IPv4Network:

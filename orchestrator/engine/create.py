@@ -11,7 +11,7 @@ from orchestrator.ports import Ledger
 from .configure import boot_and_configure_server, boot_deadline, configure_deadline, configure_server
 from .machine_steps import clear_machine, create_machine, wire
 from .runtime import current, in_parallel, record, remote
-from .slots import await_turn, end_turn, line_up, no_turn, queue_deadline
+from .slots import await_turn, line_up, no_turn, queue_deadline
 from .stories import begin, context, fail_refused, fail_server, finish, operation_story, server_of, server_story
 
 
@@ -81,8 +81,7 @@ def _created(ledger: Ledger, operation: str, server: str, outcome: dict[str, obj
     if "failure" in outcome:
         fail_server(ledger, operation, server, Failure.from_data(outcome["failure"]))  # type: ignore[arg-type]
         return
-    ledger.change_server(environment.id, server, operation, **outcome)
-    end_turn(ledger, operation, server)
+    ledger.change_server(environment.id, server, operation, place=None, building=False, **outcome)  # its turn is over
     ledger.note(found, "server.created", server, phase="booting", **outcome)
 
 

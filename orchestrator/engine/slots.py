@@ -64,12 +64,6 @@ def no_turn(ledger: Ledger, operation: str, server: str, outcome: dict[str, Any]
     ledger.change_server(environment.id, server, operation, place=None, building=False, failure=failure)
 
 
-def end_turn(ledger: Ledger, operation: str, server: str) -> None:
-    """What the turn was for is done, though the server is not at rest."""
-    _, environment = context(ledger, operation)
-    ledger.change_server(environment.id, server, operation, place=None, building=False)
-
-
 def _has_come(operation: str, server: str, since: datetime) -> bool:
     """Let in whoever is to be let in. → whether the server is. If not, its operation tells how many are ahead."""
     with current().store.transaction() as ledger:

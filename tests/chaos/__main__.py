@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.chaos import lanes, mutations, prove
@@ -19,6 +20,17 @@ MORE, MORE_BATCHES = 8, 4  # rounds for phases that were missed, and how often
 _FAKE_SHARE = 0.55  # of a budget, where there are rounds on the real stack as well
 
 
+def _count(least: int) -> Callable[[str], int]:
+    """A number that is not lower than that."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} on")
+        return int(text)
+
+    return number
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -27,21 +39,27 @@ def arguments() -> argparse.Namespace:
         "killed at random moments and messages are lost, repeated and delayed; then compare all worlds.",
     )
     parser.add_argument("--seed", type=int, default=None, help="of the plans; default: a new one, which is printed")
-    parser.add_argument("--rounds", type=int, default=None, help=f"on the fake Salt; default {FULL[0]}")
-    parser.add_argument("--real-rounds", type=int, default=None, help=f"on the embedded stack; default {FULL[1]}")
+    parser.add_argument("--rounds", type=_count(0), default=None, help=f"on the fake Salt; default {FULL[0]}")
+    parser.add_argument("--real-rounds", type=_count(0), default=None, help=f"on the embedded stack; default {FULL[1]}")
     parser.add_argument(
         "--budget", type=float, default=None, help="seconds after which no round begins, if every phase was met"
     )
     parser.add_argument("--short", action="store_true", help=f"{SHORT[0]} and {SHORT[1]} rounds, {SHORT_BUDGET:.0f} s")
-    parser.add_argument("--lanes", type=int, default=2, help="fake worlds side by side; default 2")
+    parser.add_argument("--lanes", type=_count(1), default=2, help="fake worlds side by side; default 2")
     parser.add_argument("--world", choices=(FAKE, REAL), default=FAKE, help="where --only takes place")
-    parser.add_argument("--only", type=int, default=None, help="just the round of this number, as often as --rounds")
+    parser.add_argument("--only", type=_count(0), default=None, help="just the round of this number, --rounds times")
     parser.add_argument("--mutate", choices=sorted(mutations.MUTATIONS), default="", help="switch a protection off")
     parser.add_argument(
         "--prove", action="store_true", help="switch each protection (or --mutate) off in turn: what is noticed?"
     )
     parser.add_argument("--keep", type=Path, default=None, help="a folder in which homes and logs are kept")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.keep:
+        try:
+            chosen.keep.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--keep {chosen.keep} is no folder to write to: {error.strerror}")
+    return chosen
 
 
 def main() -> int:
@@ -49,8 +67,6 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # in order, so that nothing is left running
     chosen = arguments()
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(10**6)
-    if chosen.keep:
-        chosen.keep.mkdir(parents=True, exist_ok=True)
     if chosen.prove:
         return prove.main(seed, chosen.lanes, [chosen.mutate] if chosen.mutate else list(mutations.MUTATIONS))
     fake, real = _rounds(chosen)

@@ -13,7 +13,7 @@ from orchestrator.bootstrap import SystemClock
 from orchestrator.commands.tokens import hashed
 from orchestrator.db.connect import connect, migrate
 from orchestrator.db.store import SqlStore
-from orchestrator.embedded import home, networks
+from orchestrator.embedded import home
 from orchestrator.settings import Settings
 from tests import programs
 from tests.chaos import faults
@@ -79,7 +79,7 @@ class FakeWorld:
         self.rows.close()
         self.api.stop()
         self.api.salt.close()
-        networks.release(self._home.root, self._home.network)
+        home.release(self._home)
 
     # Harm
 

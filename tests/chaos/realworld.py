@@ -21,7 +21,7 @@ from orchestrator.commands.tokens import hashed
 from orchestrator.db.connect import connect
 from orchestrator.db.store import SqlStore
 from orchestrator.domain.errors import BrinepoolError
-from orchestrator.embedded import home, launcher, networks, stack
+from orchestrator.embedded import home, launcher, stack
 from orchestrator.saltext.stored import MACHINES, Stored
 from orchestrator.settings import CHECKOUT, Settings
 from tests.chaos.drive import Outcome, carry_out
@@ -96,7 +96,7 @@ class RealWorld:
     def close(self) -> None:
         stack.down(self.settings, lambda _: None)
         left = launcher.find({"BRINE_HOME": str(self.home.root)})
-        networks.release(self.home.root, self.home.network)
+        home.release(self.home)
         assert left == [], left
 
     # Harm

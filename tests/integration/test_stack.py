@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from orchestrator.domain.errors import Conflict
-from orchestrator.embedded import home, networks
+from orchestrator.embedded import home
 from orchestrator.embedded import stack as embedded
 from orchestrator.settings import CHECKOUT, Settings
 
@@ -103,8 +103,7 @@ def test_a_port_in_use_is_named_with_its_setting(tmp_path, attribute, setting):
             embedded.up(settings, print)
         assert {program.state for program in embedded.status(settings).programs} == {"stopped"}
     finally:
-        claimed.sockets.rmdir()
-        networks.release(claimed.root, claimed.network)
+        home.release(claimed)
 
 
 def test_a_changed_setting_restarts_the_stack(other):

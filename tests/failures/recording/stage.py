@@ -21,7 +21,7 @@ from salt.client import LocalClient
 
 from orchestrator.domain.record import Record, record_for
 from orchestrator.domain.template import Template
-from orchestrator.embedded import home, networks, saltconfig, stack
+from orchestrator.embedded import home, saltconfig, stack
 from orchestrator.settings import CHECKOUT, Settings
 from tests.embedded import RunningStack, wait_for
 
@@ -255,8 +255,7 @@ def stage(root: Path, say: Callable[[str], None]) -> Iterator[Stage]:
         yield made
     finally:
         stack.down(chosen, say)
-        shutil.rmtree(claimed.sockets, ignore_errors=True)
-        networks.release(claimed.root, claimed.network)
+        home.release(claimed)
 
 
 def write_settings(there: home.Home, overlay: Overlay, site: Path, settings: Mapping[str, Any]) -> None:
